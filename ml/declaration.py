@@ -1,0 +1,219 @@
+"""What a model is, declared once: entity, features, label, split, engine, gate and when to retrain.
+
+Nothing is trained or read here; whether the named columns exist is checked against a feature definition.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ml.engines import ENGINES
+from ml.engines.protocol import Parameter
+from ml.errors import DeclarationRefused, Problem, nearest
+from ml.metrics import METRICS
+
+TASKS = tuple(METRICS)
+METRIC_NAMES = tuple(sorted({name for metrics in METRICS.values() for name in metrics}))
+
+
+def _one_of(allowed: Collection[str], what: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if value not in allowed:
+            raise ValueError(f"unknown {what} {value!r}. {nearest(value, allowed)}")
+        return value
+
+    return AfterValidator(check)
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Task = Annotated[str, _one_of(TASKS, "task"), Field(json_schema_extra={"enum": list(TASKS)})]
+MetricName = Annotated[
+    str, _one_of(METRIC_NAMES, "metric"), Field(json_schema_extra={"enum": list(METRIC_NAMES)})
+]
+EngineName = Annotated[str, _one_of(ENGINES, "engine"), Field(json_schema_extra={"enum": sorted(ENGINES)})]
+Fallback = Annotated[
+    str,
+    _one_of(("refuse", "promote"), "rule"),
+    Field(json_schema_extra={"enum": ["refuse", "promote"]}),
+]
+
+
+class Declared(BaseModel):
+    """A part of a declaration: frozen, and closed to names it doesn't know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Features(Declared):
+    """The feature table and its columns that the model uses, in this order."""
+
+    table: Name
+    columns: tuple[Name, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        twice = sorted({name for name in self.columns if self.columns.count(name) > 1})
+        if twice:
+            raise ValueError(f"columns named more than once: {', '.join(map(repr, twice))}")
+        return self
+
+
+class Label(Declared):
+    """The label table and column; training uses only rows where `train_only_where` (a boolean) is true."""
+
+    table: Name
+    column: Name
+    train_only_where: Name | None = None
+
+
+class Split(Declared):
+    """Which labelled days are trained on and which tested on, always in this order of time.
+
+    Either the newest `holdout_days` labelled days are tested on and all before them trained on, or the
+    days are given (inclusive).
+    """
+
+    holdout_days: int | None = Field(default=None, ge=1)
+    train_from: date | None = None
+    train_until: date | None = None
+    test_from: date | None = None
+    test_until: date | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        explicit = (self.train_until, self.test_from)
+        if self.holdout_days is not None:
+            if any(explicit) or self.test_until:
+                raise ValueError("give either holdout_days, or train_until and test_from, not both")
+            return self
+        if not all(explicit):
+            raise ValueError("give holdout_days, or both train_until and test_from")
+        days = [day for day in (self.train_from, *explicit, self.test_until) if day]
+        if days != sorted(days) or self.train_until == self.test_from:
+            raise ValueError(f"days overlap or run backwards: {' … '.join(map(str, days))}")
+        return self
+
+
+class EngineChoice(Declared):
+    """The engine, its seed and its parameters by the engine's own names."""
+
+    name: EngineName
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    parameters: dict[str, Parameter] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _known_parameters(self) -> Self:
+        allowed = ENGINES[self.name].parameters
+        unknown = [name for name in self.parameters if name not in allowed]
+        if unknown:
+            hints = [f"{name!r}: {nearest(name, allowed)}" for name in unknown]
+            raise ValueError(f"parameters that {self.name} does not take here. {' '.join(hints)}")
+        return self
+
+
+class AgainstChampion(Declared):
+    """How much worse than the champion, on the same rows, a candidate may be.
+
+    `if_not_comparable` is the rule for when no rows are left that neither was trained on.
+    """
+
+    metric: MetricName
+    max_drop: float = Field(default=0.0, ge=0)
+    if_not_comparable: Fallback = "refuse"
+
+
+class Gate(Declared):
+    """What a candidate must reach to be promoted: a value for each named metric, and the champion."""
+
+    floor: dict[MetricName, float] = Field(min_length=1)
+    against_champion: AgainstChampion
+
+
+class Retrain(Declared):
+    """Train again once the training set would gain this many days."""
+
+    after_new_days: int = Field(ge=1)
+
+
+class ModelDeclaration(Declared):
+    """One model; the instance of a component, or the `declaration.json` of a bundle."""
+
+    name: Name
+    entity: Name
+    task: Task
+    features: Features
+    label: Label
+    split: Split
+    engine: EngineChoice
+    gate: Gate
+    retrain: Retrain
+
+    @model_validator(mode="after")
+    def _fits_task(self) -> Self:
+        if self.task not in ENGINES[self.engine.name].tasks:
+            raise ValueError(f"engine {self.engine.name!r} has no task {self.task!r}")
+        wrong = {*self.gate.floor, self.gate.against_champion.metric} - set(METRICS[self.task])
+        if wrong:
+            raise ValueError(f"metrics not of task {self.task!r}: {', '.join(sorted(wrong))}")
+        reserved = {self.key, "prediction_at", "day", self.label.column} & set(self.features.columns)
+        if reserved:
+            raise ValueError(f"not features but key, time or label: {', '.join(sorted(reserved))}")
+        return self
+
+    @property
+    def key(self) -> str:
+        """The column that names one entity."""
+        return f"{self.entity}_id"
+
+    @classmethod
+    def parse(cls, declared: Mapping[str, Any]) -> Self:
+        """Check a declaration read from YAML or JSON; raises DeclarationRefused with every problem found."""
+        try:
+            return cls.model_validate(declared)
+        except ValidationError as invalid:
+            problems = tuple(_problem(dict(error)) for error in invalid.errors())
+            raise DeclarationRefused(str(declared.get("name", "without a name")), problems) from None
+
+    def validate_against(self, features: Sequence[str], labels: Sequence[str] | None = None) -> None:
+        """Check every column named against those of the feature table, and of the label table if given.
+
+        Raises DeclarationRefused with field, value and the nearest columns that exist.
+        """
+        wanted = [(f"features.columns[{i}]", name, features) for i, name in enumerate(self.features.columns)]
+        if labels is not None:
+            wanted.append(("label.column", self.label.column, labels))
+        if labels is not None and self.label.train_only_where:
+            wanted.append(("label.train_only_where", self.label.train_only_where, labels))
+        problems = tuple(
+            Problem(field, name, f"no such column. {nearest(name, present)}")
+            for field, name, present in wanted
+            if name not in present
+        )
+        if problems:
+            raise DeclarationRefused(self.name, problems)
+
+
+_PARTS: Mapping[tuple[str, ...], type[Declared]] = {
+    (): ModelDeclaration,
+    ("features",): Features,
+    ("label",): Label,
+    ("split",): Split,
+    ("engine",): EngineChoice,
+    ("gate",): Gate,
+    ("gate", "against_champion"): AgainstChampion,
+    ("retrain",): Retrain,
+}
+
+
+def _problem(error: Mapping[str, Any]) -> Problem:
+    place = tuple(str(step) for step in error["loc"])
+    field = ".".join(step for step in place if step != "[key]") or "declaration"
+    if error["type"] == "extra_forbidden" and place[:-1] in _PARTS:
+        return Problem(field, None, f"unknown field. {nearest(place[-1], _PARTS[place[:-1]].model_fields)}")
+    if error["type"] == "missing":
+        return Problem(field, None, "must be given")
+    message = str(error["msg"]).removeprefix("Value error, ")
+    value = error["input"]
+    return Problem(field, None if isinstance(value, (Mapping, Declared)) else value, message)

@@ -1,0 +1,8 @@
+"""The engines a declaration can name."""
+
+from collections.abc import Mapping
+
+from ml.engines.lightgbm import LightGBM
+from ml.engines.protocol import Engine
+
+ENGINES: Mapping[str, Engine] = {engine.name: engine for engine in (LightGBM(),)}

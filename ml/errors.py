@@ -1,0 +1,352 @@
+"""Every error the platform raises on purpose, each with what failed, the culprit and the way out.
+
+No handling, no logging: whoever catches one decides what to do with it.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ml.lake.turn import Holder
+
+
+class HeadwaterError(Exception):
+    """Base of all errors raised on purpose; its message is fit to show a user as it is."""
+
+
+def nearest(value: str, allowed: Iterable[str]) -> str:
+    """A sentence naming the allowed values nearest to `value`, or all of them when there are few."""
+    names = sorted(allowed)
+    close = difflib.get_close_matches(value, names, n=3, cutoff=0.5)
+    if close:
+        return f"Did you mean {' or '.join(map(repr, close))}?"
+    return f"Allowed: {', '.join(map(repr, names[:12]))}{', …' if len(names) > 12 else ''}."  # noqa: PLR2004
+
+
+class TurnNotGranted(HeadwaterError):
+    """A writer waited its whole time for its turn."""
+
+    def __init__(self, lock: Path, waited_s: float, holder: "Holder | None") -> None:
+        who = "a process that has not said who it is"
+        if holder:
+            who = f'process {holder.pid} ("{holder.command}"), since {holder.since}'
+        super().__init__(
+            f'Waited {waited_s:.0f} s for the writer\'s turn on "{lock}"; it is held by {who}. '
+            "Wait until that has ended, or end it: the turn is given back when its process ends."
+        )
+
+
+class OutsideTurn(HeadwaterError):
+    """The workshop was opened without the writer's turn."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(
+            f'"{file}" may be opened only inside a writer\'s turn. Write: with workshop.turn(): workshop.connect()'
+        )
+
+
+class WorkshopLocked(HeadwaterError):
+    """Another process opened the workshop's file without queueing for the turn."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        super().__init__(
+            f'"{file}" is open in a process that did not queue for its turn: {reason} Close it there '
+            "(a DuckDB shell or notebook should open a copy), then run this again."
+        )
+
+
+class NothingPublished(HeadwaterError):
+    """A reader asked for an edition before the first one."""
+
+    def __init__(self, catalog_url: str, edition: int | None) -> None:
+        asked = "no edition" if edition is None else f"no edition {edition}"
+        super().__init__(
+            f'The published tables have {asked} yet (catalog "{catalog_url}"). '
+            "Publish one first: materialize the published tables of at least one day."
+        )
+
+
+class UnknownTable(HeadwaterError):
+    """An edition does not hold a table of that name."""
+
+    def __init__(self, table: str, edition: int, known: Iterable[str]) -> None:
+        super().__init__(f'Edition {edition} has no published table "{table}". {nearest(table, known)}')
+
+
+class UnknownColumn(HeadwaterError):
+    """A published table does not have a column of that name."""
+
+    def __init__(self, column: str, table: str, known: Iterable[str]) -> None:
+        super().__init__(f'The published table "{table}" has no column "{column}". {nearest(column, known)}')
+
+
+class BadBatch(HeadwaterError):
+    """Rows handed over for publishing that do not fit the table or its window."""
+
+    def __init__(self, table: str, found: str, expected: str) -> None:
+        super().__init__(f'The rows for the published table "{table}" {found}; expected {expected}.')
+
+
+class BadDeclaration(HeadwaterError):
+    """A declaration that cannot be what its author meant."""
+
+    def __init__(self, name: str, where: str, field: str, value: object, expected: str) -> None:
+        place = f' in "{where}"' if where else ""
+        given = "nothing" if value is None else f'"{value}"'
+        super().__init__(f'The declaration of "{name}"{place} has {given} at "{field}"; expected {expected}.')
+
+
+class FeatureRowsMismatch(HeadwaterError):
+    """Feature SQL did not answer with exactly one row for each row of a request."""
+
+    def __init__(self, n_asked: int, n_answered: int) -> None:
+        super().__init__(
+            f"The feature SQL answered {n_answered} rows for a request of {n_asked}, or in duplicate. It must carry "
+            "`request_row` through and neither drop nor double a row: look up with as_of, never with an inner join."
+        )
+
+
+class FileRefused(HeadwaterError):
+    """A landed file that cannot be taken in; it stays where it lies and other files go on."""
+
+    def __init__(
+        self, path: Path, found: str, expected: str, *, row: int | None = None, column: str | None = None
+    ) -> None:
+        self.path, self.row, self.column = path, row, column
+        place = "".join((f", row {row}" if row else "", f', column "{column}"' if column else ""))
+        super().__init__(
+            f'File "{path}"{place}: {found}; expected {expected}. '
+            "The file was left where it is: land a corrected one under the same name."
+        )
+
+
+class FilesRefused(HeadwaterError):
+    """One or more landed files of a source were refused; the others were taken in."""
+
+    def __init__(self, source: str, refused: Iterable[FileRefused], n_taken: int) -> None:
+        self.refused = tuple(refused)
+        told = "\n".join(f"- {error}" for error in self.refused)
+        super().__init__(
+            f'{len(self.refused)} landed file(s) of "{source}" refused ({n_taken} others taken in):\n{told}'
+        )
+
+
+class TablesNotBuilt(HeadwaterError):
+    """dbt could not parse, build or test; readers keep the edition they have."""
+
+    def __init__(self, command: str, cause: str) -> None:
+        super().__init__(
+            f"dbt {command} failed: {cause}. Nothing was published: readers keep what they have. "
+            "Mend the table or its data and run again; compiled SQL is under the home folder, in dbt/compiled."
+        )
+
+
+class SelfTestFailed(HeadwaterError):
+    """A model that was loaded did not answer its own example as it must; it is not taken into service."""
+
+    def __init__(self, model: str, version: str, reason: str) -> None:
+        super().__init__(
+            f'Version {version[:12]} of "{model}" failed its self-test: {reason}. It is not taken into service; '
+            "what served before goes on. Train again, or promote another version."
+        )
+
+
+class LookupMissing(HeadwaterError):
+    """A source needs values of another source that has not been taken in."""
+
+    def __init__(self, source: str, lookup: str, other: str) -> None:
+        super().__init__(
+            f'Source "{source}" looks "{lookup}" up in source "{other}", which has no file in raw yet. '
+            f'Take in "{other}" first.'
+        )
+
+
+class KeptCopyDamaged(HeadwaterError):
+    """A kept copy whose bytes are no longer those that were taken in."""
+
+    def __init__(self, path: Path, sha256: str) -> None:
+        super().__init__(
+            f'The kept copy "{path}" has other bytes than were taken in (SHA-256 {sha256[:12]}… expected). '
+            "Put the file back from a backup, or remove it if its rows are to be gone from raw."
+        )
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in a declaration: the field by its path, the value found there, what is wrong with it."""
+
+    field: str
+    value: object
+    message: str
+
+    def __str__(self) -> str:
+        found = "" if self.value is None else f" = {self.value!r}"
+        return f"{self.field}{found}: {self.message}"
+
+
+class DeclarationRefused(HeadwaterError):
+    """A model's declaration has mistakes."""
+
+    def __init__(self, model: str, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        told = "\n".join(f"- {problem}" for problem in problems)
+        super().__init__(f'The declaration of model "{model}" can\'t be used; correct:\n{told}')
+
+
+class ManifestUnfit(HeadwaterError):
+    """dbt's manifest lacks what a feature definition needs."""
+
+    def __init__(self, table: str, problem: str) -> None:
+        super().__init__(f'Table "{table}" can\'t be used by a model: {problem}. Correct it in the dbt project.')
+
+
+class EmptySplit(HeadwaterError):
+    """The declared split leaves no rows to train on or to test on."""
+
+    def __init__(self, model: str, part: str, rule: str, of: str) -> None:
+        super().__init__(
+            f'Model "{model}": no {part} rows remain by {rule}, of {of}. '
+            "Change the split in its declaration, or take in more days."
+        )
+
+
+class DuplicateKeys(HeadwaterError):
+    """A table that must hold one row per entity holds several."""
+
+    def __init__(self, table: str, key: str, value: object, n_rows: int) -> None:
+        super().__init__(
+            f'Table "{table}" holds {n_rows} rows with {key} {value!r}; it must hold one per {key}. '
+            "Test it for uniqueness in the dbt project."
+        )
+
+
+class RowsChanged(HeadwaterError):
+    """The rows a manifest names are not what they were."""
+
+    def __init__(self, model: str, part: str, edition: int, expected: str, found: str) -> None:
+        super().__init__(
+            f'Model "{model}": the {part} rows read again from edition {edition} have SHA-256 {found}, '
+            f"not {expected} as assembled. Assemble the training set again."
+        )
+
+
+class ColumnMissing(HeadwaterError):
+    """A column that a model needs isn't in the rows given."""
+
+    def __init__(self, model: str, column: str, present: Iterable[str]) -> None:
+        super().__init__(f'Model "{model}" needs column "{column}", which is not there. {nearest(column, present)}')
+
+
+class ColumnUnfit(HeadwaterError):
+    """A column has a type that a model can't take."""
+
+    def __init__(self, column: str, found: str, expected: str) -> None:
+        super().__init__(f'Column "{column}" is {found}; expected is {expected}.')
+
+
+class InfiniteValues(HeadwaterError):
+    """A feature holds infinite values."""
+
+    def __init__(self, column: str, n_infinite: int, n_rows: int) -> None:
+        super().__init__(
+            f'Feature "{column}" is infinite in {n_infinite:,} of {n_rows:,} rows. '
+            "Make it null or finite in the feature table (a division by zero?)."
+        )
+
+
+class LabelUnfit(HeadwaterError):
+    """A label that isn't true or false."""
+
+    def __init__(self, model: str, column: str, found: str) -> None:
+        super().__init__(f'Label "{column}" of model "{model}" is {found}; expected is boolean, or integer 0 and 1.')
+
+
+class OneClass(HeadwaterError):
+    """All rows have the same label, so that nothing can be learned or measured."""
+
+    def __init__(self, model: str, part: str, column: str, value: object, n_rows: int) -> None:
+        super().__init__(
+            f'Label "{column}" of model "{model}" is {value!r} in all {n_rows:,} {part} rows; both classes are '
+            "needed. Look at the label table, or give the split more days."
+        )
+
+
+class EngineRefused(HeadwaterError):
+    """The engine's library refused parameters, data or a model text."""
+
+    def __init__(self, engine: str, act: str, reason: str) -> None:
+        super().__init__(
+            f'Engine "{engine}" refused to {act}: {reason.strip()}. '
+            "Correct engine.parameters in the model's declaration, or the bundle if it was to be loaded."
+        )
+
+
+class BundleRefused(HeadwaterError):
+    """A bundle isn't what its index says."""
+
+    def __init__(self, place: str, file: str, problem: str) -> None:
+        super().__init__(
+            f'Bundle "{place}" is not used: "{file}": {problem}. Restore it from a copy, or train it again.'
+        )
+
+
+class VersionNotFound(HeadwaterError):
+    """The registry holds no complete bundle of that version."""
+
+    def __init__(self, model: str, version: str, registry: str, hint: str) -> None:
+        super().__init__(f'Registry "{registry}" holds no version "{version}" of model "{model}". {hint}')
+
+
+class EvaluationNotFound(HeadwaterError):
+    """The registry holds no such file of an evaluation."""
+
+    def __init__(self, model: str, version: str, evaluation: str, file: str, registry: str) -> None:
+        super().__init__(
+            f'Registry "{registry}" holds no "{file}" of evaluation "{evaluation}" of {model} {version[:12]}. '
+            "Evaluate the version again."
+        )
+
+
+class NotRegistered(HeadwaterError):
+    """A version was to be promoted that the ledger doesn't know."""
+
+    def __init__(self, model: str, version: str) -> None:
+        super().__init__(f'Version "{version}" of model "{model}" is not registered. Register it first.')
+
+
+class ChampionChanged(HeadwaterError):
+    """Another version became champion meanwhile."""
+
+    def __init__(self, model: str, version: str, expected: str | None, found: str | None) -> None:
+        super().__init__(
+            f'Version "{version[:12]}" of model "{model}" is not promoted: it was judged against champion '
+            f"{(expected or 'none')[:12]!r}, but champion is now {(found or 'none')[:12]!r}. Evaluate it again."
+        )
+
+
+class LedgerUnusable(HeadwaterError):
+    """The ledger's database can't be reached or written."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f'Ledger "{url}": {reason}. Look whether HEADWATER_LEDGER is right and the database is up.')
+
+
+class PackagingFailed(HeadwaterError):
+    """BentoML did not build a Bento."""
+
+    def __init__(self, tag: str, said: str) -> None:
+        told = "\n".join(said.strip().splitlines()[-10:])
+        super().__init__(
+            f'Building the Bento "{tag}" failed. BentoML said:\n{told}\n'
+            "Nothing was installed; mend the cause and pack again."
+        )
+
+
+class UnknownTag(HeadwaterError):
+    """No edition of the published tables has that tag."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f'No edition of the published tables has the tag "{name}". {nearest(name, known)}')

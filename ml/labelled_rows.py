@@ -1,0 +1,124 @@
+"""Features joined with their labels, in one order, from one edition of the published tables.
+
+Which days are for what is the split's matter; publishing is the lake's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from ml.errors import ColumnMissing, DuplicateKeys
+from ml.split import Span
+
+
+class Edition(Protocol):
+    """One state of all published tables together."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def snapshots(self) -> Mapping[str, int]: ...
+
+
+E = TypeVar("E", bound=Edition)
+
+
+class Published(Protocol[E]):
+    """What is needed of the published tables: `ml.lake.published.Published`, or a stand-in."""
+
+    def edition(self, number: int | None = None, /) -> E: ...
+
+    def read(
+        self,
+        table: str,
+        *,
+        edition: E,
+        columns: Sequence[str] | None = None,
+        first_day: date | None = None,
+        last_day: date | None = None,
+    ) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which rows of which tables, before days are chosen."""
+
+    model: str
+    key: str
+    features_table: str
+    columns: tuple[str, ...]
+    label_table: str
+    label_column: str
+    train_only_where: str | None
+
+
+@dataclass(frozen=True)
+class LabelledRows(Generic[E]):
+    """Reads what a selection names from one edition."""
+
+    published: Published[E]
+    edition: E
+    selection: Selection
+
+    def labels(self, span: Span | None = None) -> Any:
+        """Key, day, label and condition, of some days or all; raises ColumnMissing or DuplicateKeys."""
+        chosen = self.selection
+        where = [chosen.train_only_where] if chosen.train_only_where else []
+        return self._columns(chosen.label_table, [chosen.key, "day", chosen.label_column, *where], span)
+
+    def labelled_days(self, labels: Any) -> list[date]:
+        """Days with at least one label, in order."""
+        known = labels[self.selection.label_column].is_valid()
+        days: list[date] = pc.unique(labels["day"].filter(known)).to_pylist()
+        return sorted(days)
+
+    def join(self, labels: Any, train: Span | None, test: Span) -> tuple[Any, Any]:
+        """Features with their labels of both spans, sorted by prediction_at, then key.
+
+        Without a span to train on, the first table is empty. Raises ColumnMissing or DuplicateKeys.
+        """
+        chosen = self.selection
+        columns = [chosen.key, "prediction_at", "day", *chosen.columns]
+        span = Span((train or test).first_day, test.last_day)
+        features = self._columns(chosen.features_table, columns, span)
+        found = pc.index_in(features[chosen.key], value_set=labels[chosen.key])
+        label = labels[chosen.label_column].take(found)
+        rows = features.append_column(chosen.label_column, label)
+        order = pc.sort_indices(rows, [("prediction_at", "ascending"), (chosen.key, "ascending")]).to_numpy()
+        order = order[label.is_valid().to_numpy()[order]]
+        tested = rows.take(order[_within(rows, test)[order]])
+        if train is None:
+            return tested.slice(0, 0), tested
+        trained = _within(rows, train)
+        if chosen.train_only_where:
+            trained &= labels[chosen.train_only_where].take(found).fill_null(False).to_numpy()
+        return rows.take(order[trained[order]]), tested
+
+    def _columns(self, table: str, columns: list[str], span: Span | None) -> Any:
+        days = {"first_day": span.first_day, "last_day": span.last_day} if span else {}
+        rows = self.published.read(table, edition=self.edition, columns=columns, **days).combine_chunks()
+        for name in columns:
+            if name not in rows.column_names:
+                raise ColumnMissing(self.selection.model, name, rows.column_names)
+        _refuse_duplicates(table, self.selection.key, rows)
+        return rows
+
+
+def _within(rows: Any, span: Span) -> NDArray[np.bool_]:
+    day = rows["day"].to_numpy()
+    return np.asarray((day >= np.datetime64(span.first_day)) & (day <= np.datetime64(span.last_day)))
+
+
+def _refuse_duplicates(table: str, key: str, rows: pa.Table) -> None:
+    if pc.count_distinct(rows[key], mode="all").as_py() == rows.num_rows:
+        return
+    counts = pc.value_counts(rows[key])
+    most = counts[int(np.argmax(counts.field("counts").to_numpy()))]
+    raise DuplicateKeys(table, key, most["values"].as_py(), most["counts"].as_py())

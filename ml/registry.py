@@ -1,0 +1,81 @@
+"""Where bundles and evaluations are kept, by model and version, on any fsspec store.
+
+It doesn't know which version is the champion.
+"""
+
+import uuid
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ml.bundle import INDEX, Bundle, verified
+from ml.errors import EvaluationNotFound, VersionNotFound, nearest
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A registry at an fsspec URL, such as `file:///srv/registry` or `s3://bucket/registry`."""
+
+    url: str
+
+    @cached_property
+    def _store(self) -> tuple[Any, str]:
+        import fsspec
+
+        fs, root = fsspec.core.url_to_fs(self.url)
+        return fs, str(root).rstrip("/")
+
+    def uri(self, model: str, version: str) -> str:
+        """Where the bundle is or would be."""
+        return f"{self.url.rstrip('/')}/{model}/{version}/bundle"
+
+    def put(self, bundle: Bundle) -> str:
+        """Store a bundle, its index last; one that is there already stays as it is. Returns its URI."""
+        folder = self._path(bundle.model, bundle.version, "bundle")
+        if not self._store[0].exists(f"{folder}/{INDEX}"):
+            for name, content in (*sorted(bundle.files.items()), (INDEX, bundle.index)):
+                self._write(f"{folder}/{name}", content)
+        return self.uri(bundle.model, bundle.version)
+
+    def get(self, model: str, version: str) -> Bundle:
+        """Read and verify a bundle; raises VersionNotFound, or BundleRefused naming the damaged file."""
+        folder = self._path(model, version, "bundle")
+        fs = self._store[0]
+        if not fs.exists(f"{folder}/{INDEX}"):
+            raise VersionNotFound(model, version, self.url, nearest(version, self.versions(model)))
+        names = [path.rsplit("/", 1)[-1] for path in fs.ls(folder, detail=False, refresh=True)]
+        files = {name: fs.cat_file(f"{folder}/{name}") for name in names if not name.startswith(".")}
+        return verified(files, self.uri(model, version), version)
+
+    def versions(self, model: str) -> tuple[str, ...]:
+        """Versions whose bundle is complete, sorted by name."""
+        fs = self._store[0]
+        found = fs.glob(f"{self._path(model)}/*/bundle/{INDEX}")
+        return tuple(sorted(path.split("/")[-3] for path in found))
+
+    def put_evaluation(self, model: str, version: str, evaluation_id: str, files: dict[str, bytes]) -> str:
+        """Store the files of an evaluation, `evaluation.json` last; returns the URI of its folder."""
+        folder = self._path(model, version, "evaluations", evaluation_id)
+        for name in sorted(files, key=lambda name: (name == "evaluation.json", name)):
+            self._write(f"{folder}/{name}", files[name])
+        return f"{self.url.rstrip('/')}/{model}/{version}/evaluations/{evaluation_id}"
+
+    def get_evaluation(self, model: str, version: str, evaluation_id: str, name: str) -> bytes:
+        """One file of an evaluation; raises EvaluationNotFound."""
+        try:
+            content = self._store[0].cat_file(self._path(model, version, "evaluations", evaluation_id, name))
+        except FileNotFoundError as missing:
+            raise EvaluationNotFound(model, version, evaluation_id, name, self.url) from missing
+        return bytes(content)
+
+    def _path(self, *steps: str) -> str:
+        return "/".join((self._store[1], *steps))
+
+    def _write(self, path: str, content: bytes) -> None:
+        fs = self._store[0]
+        folder, name = path.rsplit("/", 1)
+        fs.makedirs(folder, exist_ok=True)
+        # A file takes its name when it is whole, since two processes may store the same version at once.
+        partial = f"{folder}/.{name}.{uuid.uuid4().hex}"
+        fs.pipe_file(partial, content)
+        fs.mv(partial, path)

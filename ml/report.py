@@ -1,0 +1,201 @@
+"""One self-contained page about an evaluation, to be read by people and kept with the model.
+
+It repeats what was measured and decided; it computes nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from ml import canonical
+from ml.bundle import Bundle
+from ml.contract import Feature
+from ml.evaluation import Evaluation
+from ml.gate import Decision
+from ml.metrics import METRICS
+from ml.plots import Picture
+from ml.report_style import CSS
+
+_ORDER = ("over_time", "calibration", "roc", "pr")
+_FEATURE_HEADER = ("feature", "type", "unit", "range in training", "missing", "description")
+
+
+def render(
+    bundle: Bundle, evaluation: Evaluation, decision: Decision, pictures: Mapping[str, Picture]
+) -> str:
+    """The page as HTML that refers to nothing outside itself."""
+    body = "\n".join(
+        (
+            _head(bundle, evaluation, decision),
+            _section("Gate", _reasons(decision)),
+            _section("Metrics", _metrics(bundle, evaluation)),
+            _section("Curves", f'<div class="pictures">{_figures(pictures, _ORDER)}</div>'),
+            _section("Importances", _importances(evaluation, pictures)),
+            _section("Data", _data(bundle, evaluation)),
+            _section("Contract", _contract(bundle)),
+            _section(
+                "Declaration", _folded("as JSON", f"<pre>{escape(canonical.dumps(bundle.declaration))}</pre>")
+            ),
+        )
+    )
+    title = escape(f"{bundle.model} {bundle.version[:12]}")
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<style>{CSS}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _head(bundle: Bundle, evaluation: Evaluation, decision: Decision) -> str:
+    verdict, mark = ("promote", "yes") if decision.promote else ("refuse", "no")
+    said = f"all {len(decision.reasons)} rules of the gate are met" if decision.promote else decision.text
+    return (
+        f'<header><p class="kind">evaluation {evaluation.id}</p><h1>{escape(bundle.model)}</h1>'
+        f'<p class="version">version <code>{bundle.version}</code></p>'
+        f'<p class="verdict {mark}"><b>{verdict}</b> {escape(said)}</p></header>'
+    )
+
+
+def _reasons(decision: Decision) -> str:
+    items = (
+        f'<li class="{"yes" if one.is_met else "no"}"><b>{"met" if one.is_met else "not met"}</b> '
+        f"{escape(one.text)}</li>"
+        for one in decision.reasons
+    )
+    return f'<ul class="reasons">{"".join(items)}</ul>'
+
+
+def _metrics(bundle: Bundle, evaluation: Evaluation) -> str:
+    floors = bundle.declaration.gate.floor
+    beside = evaluation.comparison
+    header = ["metric", "better", "candidate", "declared"]
+    if beside:
+        header += ["candidate, same rows", "champion, same rows"]
+    rows = []
+    for name, metric in METRICS[evaluation.task].items():
+        cells = [metric.title, "higher" if metric.higher_is_better else "lower"]
+        cells += [_number(evaluation.metrics[name]), _number(floors[name]) if name in floors else ""]
+        if beside:
+            cells += [_number(beside.candidate[name]), _number(beside.champion[name])]
+        rows.append(cells)
+    return _table(header, rows, numeric=range(2, 6)) + f"<p>{escape(_same_rows(evaluation))}</p>"
+
+
+def _same_rows(evaluation: Evaluation) -> str:
+    tested = f"Tested on {evaluation.n_rows:,} rows, {evaluation.first_day} to {evaluation.last_day}."
+    if evaluation.champion is None:
+        return f"{tested} There was no champion to compare with."
+    champion = evaluation.champion[:12]
+    if evaluation.champion == evaluation.version:
+        return f"{tested} It is the champion itself."
+    if evaluation.comparison is None:
+        return f"{tested} Not comparable with the champion {champion}: {evaluation.not_comparable}."
+    beside = evaluation.comparison
+    left_out = (
+        f"; {beside.n_left_out:,} test rows of days it was trained on are left out"
+        if beside.n_left_out
+        else ""
+    )
+    return (
+        f"{tested} Beside the champion {champion} on {beside.n_rows:,} rows that neither was trained on, "
+        f"{beside.first_day} to {beside.last_day}{left_out}."
+    )
+
+
+def _figures(pictures: Mapping[str, Picture], names: Iterable[str]) -> str:
+    return "".join(
+        f"<figure><figcaption>{escape(pictures[name].title)}</figcaption>{pictures[name].svg}</figure>"
+        for name in names
+    )
+
+
+def _importances(evaluation: Evaluation, pictures: Mapping[str, Picture]) -> str:
+    rows = [[one.feature, f"{one.gain_share:.2%}", f"{one.n_splits:,}"] for one in evaluation.importances]
+    table = _table(["feature", "share of gain", "splits"], rows, numeric=(1, 2), names=True)
+    return _figures(pictures, ("importances",)) + _folded("all features", table)
+
+
+def _data(bundle: Bundle, evaluation: Evaluation) -> str:
+    trained = bundle.receipt["rows"]
+    part = ["days", "rows", "mean label", "SHA-256 of the values"]
+    rows = [
+        _part("trained on", trained),
+        _part("tested on", canonical.plain(evaluation)),
+    ]
+    receipt = bundle.receipt
+    facts = {
+        "feature table": receipt["tables"]["features"],
+        "label": f"{receipt['tables']['label']}.{evaluation.label}",
+        "edition": bundle.origin["edition"],
+        "snapshots": ", ".join(f"{table} {n}" for table, n in sorted(bundle.origin["snapshots"].items())),
+        "feature SQL SHA-256": receipt["feature_sql_sha256"],
+        "seed": receipt["seed"],
+        "versions": ", ".join(f"{name} {n}" for name, n in sorted(receipt["versions"].items())),
+        "run by": f"Python {receipt['python']} on {receipt['machine']}",
+        "features without any value": ", ".join(evaluation.all_missing) or "none",
+    }
+    listed = "".join(f"<dt>{escape(k)}</dt><dd>{escape(str(v))}</dd>" for k, v in facts.items())
+    return f"{_table(['', *part], rows, numeric=(2, 3))}<dl>{listed}</dl>"
+
+
+def _part(name: str, part: Mapping[str, Any]) -> list[str]:
+    days = f"{part['first_day']} to {part['last_day']}"
+    return [name, days, f"{part['n_rows']:,}", _number(part["label_mean"]), f"{part['rows_sha256'][:16]}…"]
+
+
+def _contract(bundle: Bundle) -> str:
+    request = [
+        [one.name, one.kind, one.unit or "", "required" if one.is_required else "optional", one.description]
+        for one in bundle.contract.request
+    ]
+    features = [
+        [one.name, one.type, one.unit or "", _range(one), f"{one.missing_share:.1%}", one.description]
+        for one in bundle.contract.features
+    ]
+    return (
+        "<h3>A request carries</h3>"
+        + _table(["column", "type", "unit", "", "description"], request, names=True)
+        + "<h3>The model takes</h3>"
+        + _table(_FEATURE_HEADER, features, numeric=(4,), names=True)
+    )
+
+
+def _range(feature: Feature) -> str:
+    if feature.type == "category":
+        shown = ", ".join(feature.categories[:4])
+        more = ", …" if len(feature.categories) > 4 else ""  # noqa: PLR2004 as many as fit a cell
+        return f"{len(feature.categories)}: {shown}{more}"
+    if feature.minimum is None or feature.maximum is None:
+        return "no value"
+    return f"{feature.minimum:g} to {feature.maximum:g}"
+
+
+def _folded(title: str, content: str) -> str:
+    return f"<details><summary>{title}</summary>{content}</details>"
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{title}</h2>{content}</section>"
+
+
+def _table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterable[int] = (), *, names: bool = False
+) -> str:
+    """A table; `numeric` are places of columns of numbers; with `names` the first column is code."""
+    right = set(numeric)
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        shown = (
+            f"<{tag}{' class=n' if place in right else ''}>{escape(cell)}</{tag}>"
+            for place, cell in enumerate(cells)
+        )
+        return f"<tr>{''.join(shown)}</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    kind = ' class="names"' if names else ""
+    head = line(header, "th")
+    return f'<div class="wide"><table{kind}><thead>{head}</thead><tbody>{body}</tbody></table></div>'
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}"

@@ -1,0 +1,83 @@
+"""Feature values to numbers to scores: one path for training, evaluation, the endpoint and batches.
+
+Where the feature values come from is not its concern.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from ml.contract import Contract, Feature, as_text
+from ml.engines import ENGINES
+from ml.errors import ColumnMissing, ColumnUnfit, InfiniteValues
+
+if TYPE_CHECKING:
+    from ml.bundle import Bundle
+
+
+class Scorer:
+    """A loaded bundle, ready to score; safe to use from several threads.
+
+    Raises EngineRefused when the engine can't read the bundle's trees.
+    """
+
+    def __init__(self, bundle: "Bundle", threads: int = 1) -> None:
+        self.bundle = bundle
+        self.contract = bundle.contract
+        self.fitted = ENGINES[bundle.declaration.engine.name].load(bundle.trees)
+        self._threads = threads
+
+    def score(self, features: pa.Table) -> NDArray[np.float64]:
+        """Scores of shape (n,) for n rows; columns are found by name, others are ignored.
+
+        Raises ColumnMissing, ColumnUnfit or InfiniteValues, naming the column.
+        """
+        if not features.num_rows:
+            return np.empty(0)
+        return self.fitted.predict(as_matrix(encode(features, self.contract)), threads=self._threads)
+
+
+def encode(features: pa.Table, contract: Contract) -> pa.Table:
+    """The contract's features in its order, each as float64; null is missing.
+
+    Booleans are 0 and 1, categories their code, a category the model wasn't trained on is missing. Real
+    columns are passed on without a copy.
+    """
+    present = set(features.column_names)
+    for feature in contract.features:
+        if feature.name not in present:
+            raise ColumnMissing(contract.model, feature.name, present)
+    return pa.table({feature.name: _coded(features[feature.name], feature) for feature in contract.features})
+
+
+def as_matrix(encoded: pa.Table) -> NDArray[np.float64]:
+    """Encoded columns as one row-major matrix of shape (rows, columns); null becomes NaN."""
+    matrix = np.empty((encoded.num_rows, encoded.num_columns), dtype=np.float64)
+    for place, column in enumerate(encoded.columns):
+        matrix[:, place] = column.to_numpy()
+    return matrix
+
+
+def _coded(values: Any, feature: Feature) -> Any:
+    if pa.types.is_null(values.type):
+        return pa.nulls(len(values), pa.float64())
+    if feature.type == "category":
+        categories = pa.array(feature.categories, pa.string())
+        return pc.index_in(as_text(values), value_set=categories).cast(pa.float64())
+    if not _takes(feature, values.type):
+        raise ColumnUnfit(feature.name, str(values.type), feature.type)
+    numbers = values if values.type == pa.float64() else values.cast(pa.float64())
+    if pa.types.is_floating(values.type):
+        n_infinite = pc.sum(pc.is_inf(numbers)).as_py() or 0
+        if n_infinite:
+            raise InfiniteValues(feature.name, n_infinite, len(values))
+    return numbers
+
+
+def _takes(feature: Feature, stored: Any) -> bool:
+    if feature.type == "boolean":
+        return bool(pa.types.is_boolean(stored))
+    return bool(pa.types.is_integer(stored) or pa.types.is_floating(stored) or pa.types.is_decimal(stored))

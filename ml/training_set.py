@@ -1,0 +1,150 @@
+"""The rows a model is trained and tested on: features joined with labels, split by days, named by their hash.
+
+Publishing tables is the lake's matter, fitting is training's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml import canonical
+from ml.declaration import ModelDeclaration
+from ml.errors import ColumnMissing, EmptySplit, RowsChanged, UnknownColumn, UnknownTable
+from ml.labelled_rows import E, LabelledRows, Published, Selection
+from ml.rows import rows_sha256
+from ml.split import Span, split_days
+
+
+@dataclass(frozen=True)
+class Part:
+    """One side of the split: its days, its rows, their mean label and the hash of their values."""
+
+    first_day: date
+    last_day: date
+    n_days: int
+    n_rows: int
+    label_mean: float
+    rows_sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `TrainingSet.load` needs to read the same rows again, and to know that they are the same."""
+
+    selection: Selection
+    edition_id: int
+    snapshots: Mapping[str, int]
+    train: Part
+    test: Part
+
+    def to_json(self) -> str:
+        """Canonical JSON."""
+        return canonical.dumps(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Manifest":
+        """Read what `to_json` gave."""
+        return canonical.loads(cls, text)
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Two Arrow tables (key, prediction_at, day, features, label), sorted by prediction_at, then key."""
+
+    train: pa.Table
+    test: pa.Table
+    manifest: Manifest
+
+    @classmethod
+    def load(cls, manifest: Manifest, published: Published[E]) -> Self:
+        """Read the manifest's rows again; raises RowsChanged when they are not the same values."""
+        source = LabelledRows(published, published.edition(manifest.edition_id), manifest.selection)
+        train_span, test_span = _span(manifest.train), _span(manifest.test)
+        labels = source.labels(Span(train_span.first_day, test_span.last_day))
+        train, test = source.join(labels, train_span, test_span)
+        for name, rows, part in (("train", train, manifest.train), ("test", test, manifest.test)):
+            found = rows_sha256(rows)
+            if found != part.rows_sha256:
+                raise RowsChanged(
+                    manifest.selection.model, name, manifest.edition_id, part.rows_sha256, found
+                )
+        return cls(train, test, manifest)
+
+
+def assemble(published: Published[E], declaration: ModelDeclaration, edition: E | None = None) -> TrainingSet:
+    """Join features and labels of one edition and split them by the declaration.
+
+    Rows without label are left out; training rows also where `train_only_where` isn't true. Raises
+    EmptySplit, DuplicateKeys or ColumnMissing.
+    """
+    edition = edition or published.edition()
+    selection = select(declaration)
+    source = LabelledRows(published, edition, selection)
+    labels = source.labels()
+    days = source.labelled_days(labels)
+    train_span, test_span = split_days(declaration.name, declaration.split, days)
+    train, test = source.join(labels, train_span, test_span)
+    tables = (selection.features_table, selection.label_table)
+    manifest = Manifest(
+        selection=selection,
+        edition_id=edition.id,
+        snapshots={table: edition.snapshots[table] for table in tables},
+        train=_part(train, "train", selection, train_span),
+        test=_part(test, "test", selection, test_span),
+    )
+    return TrainingSet(train, test, manifest)
+
+
+def select(declaration: ModelDeclaration) -> Selection:
+    """What the declaration reads."""
+    return Selection(
+        model=declaration.name,
+        key=declaration.key,
+        features_table=declaration.features.table,
+        columns=declaration.features.columns,
+        label_table=declaration.label.table,
+        label_column=declaration.label.column,
+        train_only_where=declaration.label.train_only_where,
+    )
+
+
+def rows_for(training_set: TrainingSet, declaration: ModelDeclaration, published: Published[E]) -> pa.Table:
+    """The test rows with another declaration's features beside them, for scoring a champion.
+
+    The test rows as they are when they hold these features already, and when the edition has no such
+    features any more: evaluation then says which are missing.
+    """
+    manifest, wanted = training_set.manifest, declaration.features
+    if set(wanted.columns) <= set(training_set.test.column_names):
+        return training_set.test
+    selection = replace(manifest.selection, features_table=wanted.table, columns=wanted.columns)
+    source = LabelledRows(published, published.edition(manifest.edition_id), selection)
+    span = _span(manifest.test)
+    try:
+        return source.join(source.labels(span), None, span)[1]
+    except (ColumnMissing, UnknownColumn, UnknownTable):
+        return training_set.test
+
+
+def _part(rows: Any, name: str, selection: Selection, span: Span) -> Part:
+    if not rows.num_rows:
+        rule = f"labels in {selection.label_table!r}, features in {selection.features_table!r}"
+        if name == "train" and selection.train_only_where:
+            rule += f" and {selection.train_only_where!r}"
+        raise EmptySplit(selection.model, name, rule, f"the days {span.first_day} to {span.last_day}")
+    return Part(
+        first_day=span.first_day,
+        last_day=span.last_day,
+        n_days=pc.count_distinct(rows["day"]).as_py(),
+        n_rows=rows.num_rows,
+        label_mean=pc.mean(rows[selection.label_column].cast(pa.float64())).as_py(),
+        rows_sha256=rows_sha256(rows),
+    )
+
+
+def _span(part: Part) -> Span:
+    return Span(part.first_day, part.last_day)
