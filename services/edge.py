@@ -1,0 +1,103 @@
+"""The ASGI edge: answers /predict, /model and / before BentoML's middlewares, leaves the rest to it.
+
+Speaks HTTP only; what to reply is the endpoint's matter.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from services.endpoint import Endpoint, Reply
+from services.problems import Kind, RequestRefused
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# BentoML's own page at / loads a tracker from elsewhere; ours shows the same document and loads nothing.
+_PAGE = Reply(200, "text/html; charset=utf-8", (Path(__file__).parent / "page.html").read_bytes())
+_METHODS = {"/": "GET", "/predict": "POST", "/model": "GET"}
+
+
+class Disconnected(Exception):
+    """The caller went away before his request was whole."""
+
+
+class Edge:
+    """An ASGI application around BentoML's."""
+
+    def __init__(self, app: App, endpoint: Endpoint) -> None:
+        self._app = app
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection's request, or pass it on."""
+        path = scope["path"] if scope["type"] == "http" else None
+        if path not in _METHODS:
+            await self._app(scope, receive, send)
+            return
+        try:
+            reply = await self._reply(path, scope, receive)
+        except RequestRefused as refusal:
+            reply = self._endpoint.refused(refusal)
+        except Disconnected:
+            return
+        await _send(reply, _METHODS[path], send)
+
+    async def _reply(self, path: str, scope: Scope, receive: Receive) -> Reply:
+        method = scope["method"].replace("HEAD", "GET")
+        if method != _METHODS[path]:
+            detail = f"{path} takes {_METHODS[path]}, not {scope['method']}."
+            raise RequestRefused(Kind.WRONG_METHOD, detail)
+        if method == "GET":
+            return self._endpoint.describe() if path == "/model" else _PAGE
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        _check_media_type(headers.get(b"content-type", "application/json"))
+        body = await _body(receive, headers.get(b"content-length"), self._endpoint.settings.max_body_bytes)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._endpoint.threads, self._endpoint.predict, body)
+
+
+def _check_media_type(declared: str) -> None:
+    media_type = declared.partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        detail = (
+            f'The body is declared as "{media_type[:100]}". Send it with "Content-Type: application/json".'
+        )
+        raise RequestRefused(Kind.WRONG_MEDIA_TYPE, detail)
+
+
+async def _body(receive: Receive, declared: str | None, limit: int) -> bytes:
+    too_large = RequestRefused(
+        Kind.TOO_LARGE, f"A body may have {limit} bytes. Send fewer instances at a time."
+    )
+    if declared and declared.isdigit() and int(declared) > limit:
+        raise too_large
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            raise too_large
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+async def _send(reply: Reply, method: str, send: Send) -> None:
+    headers = [
+        (b"content-type", reply.media_type.encode()),
+        (b"content-length", str(len(reply.body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    if reply.status == Kind.WRONG_METHOD.status:
+        headers.append((b"allow", method.encode()))
+    if reply.status == Kind.TOO_LARGE.status:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

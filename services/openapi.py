@@ -1,0 +1,152 @@
+"""The OpenAPI document of an endpoint, from the contract of what serves and an example it really answered.
+
+Pure: no serving, no BentoML.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import yaml
+
+from ml.contract import Contract
+from services.columns import as_schema
+from services.problems import MEDIA_TYPE, Kind
+from services.serving import Serving
+
+_TIME = {"type": "string", "format": "date-time"}
+_TEXT = {"type": "string"}
+
+
+class Document(dict[str, Any]):
+    """The document as BentoML wants one: a mapping that its build writes as YAML and its route as JSON."""
+
+    def asdict(self) -> dict[str, Any]:
+        """Itself."""
+        return self
+
+
+yaml.add_representer(Document, yaml.Dumper.represent_dict)
+
+
+def document(serving: Serving) -> Document:
+    """OpenAPI 3.0.3, as plain JSON types."""
+    contract = serving.bundle.contract
+    request, response = serving.example
+    paths = {
+        "/predict": {"post": _predict(contract, request, response)},
+        "/model": {
+            "get": _get("What serves, since when, and how old its features are", "application/json", "model")
+        },
+        "/livez": {"get": _get("Is the process alive", "text/plain", "operation")},
+        "/readyz": {"get": _get("Can it answer", "text/plain", "operation")},
+        "/metrics": {"get": _get("Metrics for Prometheus", "text/plain", "operation")},
+    }
+    built: dict[str, Any] = msgspec.to_builtins(
+        {
+            "openapi": "3.0.3",
+            "info": {
+                "title": contract.model,
+                "version": serving.bundle.version[:12],
+                "description": f"The probability of `{contract.label}` of each {contract.entity} asked for.",
+            },
+            "servers": [{"url": "."}],
+            "paths": paths,
+            "components": {"schemas": _schemas(contract, serving.schema.max_instances)},
+        }
+    )
+    return Document(built)
+
+
+def _predict(contract: Contract, request: Mapping[str, Any], response: Mapping[str, Any]) -> dict[str, Any]:
+    titles: dict[str, list[str]] = {}
+    for kind in Kind:
+        titles.setdefault(str(kind.status), []).append(kind.title)
+    refusal = {"content": {MEDIA_TYPE: {"schema": _ref("Problem")}}}
+    return {
+        "operationId": "predict",
+        "tags": ["model"],
+        "summary": f"Predict {contract.label} for one or more of: {contract.entity}",
+        "requestBody": {"required": True, "content": {"application/json": _content("Request", request)}},
+        "responses": {
+            "200": {
+                "description": "A prediction an instance, in order",
+                "content": {"application/json": _content("Answer", response)},
+            },
+            **{status: {"description": "; or: ".join(told), **refusal} for status, told in titles.items()},
+        },
+    }
+
+
+def _content(schema: str, example: Mapping[str, Any]) -> dict[str, Any]:
+    return {"schema": {"$ref": f"#/components/schemas/{schema}"}, "example": example}
+
+
+def _get(summary: str, media_type: str, tag: str) -> dict[str, Any]:
+    content = {media_type: {"schema": {"type": "object"} if media_type.endswith("json") else _TEXT}}
+    responses = {"200": {"description": summary, "content": content}}
+    return {"tags": [tag], "summary": summary, "responses": responses}
+
+
+def _schemas(contract: Contract, max_instances: int) -> dict[str, Any]:
+    instances = {"type": "array", "minItems": 1, "maxItems": max_instances, "items": _ref("Instance")}
+    return {
+        "Instance": _object(
+            {column.name: as_schema(column) for column in contract.request},
+            [column.name for column in contract.request if column.is_required],
+        ),
+        "Request": _object({"instances": instances}, ["instances"]),
+        "Warning": _object({"column": _TEXT, "value": {}, "message": _TEXT}, ["column", "message"]),
+        "Prediction": _prediction(contract),
+        "Answer": _answer(),
+        "Problem": _problem(),
+    }
+
+
+def _prediction(contract: Contract) -> dict[str, Any]:
+    score = {"type": "number", "minimum": 0, "maximum": 1, "description": f"Probability of {contract.label}"}
+    return _object(
+        {
+            contract.key: {**_TEXT, "nullable": True},
+            "prediction_at": {**_TIME, "description": "Nothing known later was used"},
+            "score": score,
+            "warnings": {"type": "array", "items": _ref("Warning")},
+        },
+        ["prediction_at", "score"],
+    )
+
+
+def _answer() -> dict[str, Any]:
+    model = _object({"name": _TEXT, "version": _TEXT}, ["name", "version"])
+    as_of = {**_TIME, "nullable": True, "description": "Time of the newest fact the features know"}
+    predictions = {"type": "array", "items": _ref("Prediction")}
+    return _object(
+        {"model": model, "features_as_of": as_of, "predictions": predictions},
+        ["model", "features_as_of", "predictions"],
+    )
+
+
+def _problem() -> dict[str, Any]:
+    error = _object({"field": _TEXT, "value": {}, "message": _TEXT, "allowed": {}}, ["field", "message"])
+    kinds = {"type": "string", "enum": [kind.urn for kind in Kind]}
+    number = {"type": "integer"}
+    return _object(
+        {
+            "type": kinds,
+            "title": _TEXT,
+            "status": number,
+            "detail": _TEXT,
+            "n_errors": number,
+            "errors": {"type": "array", "items": error},
+        },
+        ["type", "title", "status", "detail", "n_errors", "errors"],
+    )
+
+
+def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**schema, "required": required} if required else schema
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}

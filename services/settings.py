@@ -1,0 +1,58 @@
+"""How one endpoint process is run, read once from the environment.
+
+Nothing about a model: that is in the packed bundle.
+"""
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from ml.errors import SettingRefused
+
+
+@dataclass(frozen=True)
+class ServingSettings:
+    """Limits and places of an endpoint.
+
+    `packed` holds `bundle/` and `online/`; `follow` says if the ledger is watched, each `poll_s` seconds.
+    Predictions are accepted until `ahead` after the newest thing the features know.
+    """
+
+    packed: Path
+    host: str
+    port: int
+    workers: int
+    threads: int
+    max_instances: int
+    max_body_bytes: int
+    ahead: timedelta
+    follow: bool
+    poll_s: float
+
+    @classmethod
+    def from_env(cls) -> "ServingSettings":
+        """Read HEADWATER_* variables; raises SettingRefused.
+
+        In a container it listens on all addresses and BentoML's own port.
+        """
+        contained = "BENTOML_CONTAINERIZED" in os.environ
+        return cls(
+            packed=Path(os.environ.get("HEADWATER_PACKED", Path(__file__).parent.parent)),
+            host=os.environ.get("HEADWATER_HOST", "0.0.0.0" if contained else "127.0.0.1"),  # noqa: S104
+            port=_number("HEADWATER_PORT", 3000 if contained else 3030),
+            workers=_number("HEADWATER_WORKERS", 1),
+            threads=_number("HEADWATER_THREADS", 2),
+            max_instances=_number("HEADWATER_MAX_INSTANCES", 1000),
+            max_body_bytes=_number("HEADWATER_MAX_BODY_BYTES", 2 * 2**20),
+            ahead=timedelta(hours=_number("HEADWATER_AHEAD_HOURS", 7 * 24)),
+            follow="HEADWATER_HOME" in os.environ or "HEADWATER_LEDGER" in os.environ,
+            poll_s=_number("HEADWATER_POLL_MS", 500) / 1000,
+        )
+
+
+def _number(name: str, default: int) -> int:
+    value = os.environ.get(name, str(default))
+    if not value.isdecimal() or int(value) < 1:
+        raise SettingRefused(name, value, f"a whole number from 1, such as {default}")
+    return int(value)

@@ -1,0 +1,90 @@
+"""A real project in a folder: published tables, registry, ledger, and Bentos packed from them."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+
+from ml.bundle import Bundle
+from ml.lake.editions import Edition
+from ml.lake.published import PublishBatch, Published
+from ml.ledger import Ledger
+from ml.registry import Registry
+from ml.settings import Settings
+from services.settings import ServingSettings
+from tests.services import toy
+
+SETTINGS = ServingSettings(
+    packed=Path(),
+    host="127.0.0.1",
+    port=0,
+    workers=1,
+    threads=1,
+    max_instances=10,
+    max_body_bytes=1000,
+    ahead=timedelta(days=7),
+    follow=True,
+    poll_s=0.01,
+)
+
+
+@dataclass(frozen=True)
+class Project:
+    """What a user of the project does to it, in one call each."""
+
+    settings: Settings
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> "Project":
+        """An empty project."""
+        return cls(
+            Settings(
+                project=folder,
+                home=folder / "home",
+                landing=folder / "landing",
+                ledger_url=f"sqlite:///{folder / 'home' / 'ledger.db'}",
+                catalog_url=f"sqlite:///{folder / 'home' / 'catalog.db'}",
+                warehouse=f"file://{folder / 'home' / 'published'}",
+                registry=f"file://{folder / 'home' / 'registry'}",
+            )
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to find this project."""
+        return {"HEADWATER_PROJECT": str(self.settings.project), "HEADWATER_HOME": str(self.settings.home)}
+
+    def publish(self, speeds: pa.Table) -> Edition:
+        """Replace the online table."""
+        days = sorted(speeds.column("day").unique().to_pylist())
+        batch = PublishBatch(speeds, days[0], days[-1])
+        return Published(self.settings).publish({"int_zone_speed": batch})
+
+    def register(self, bundle: Bundle) -> None:
+        """Store a version and note it."""
+        uri = Registry(self.settings.registry).put(bundle)
+        Ledger(self.settings.ledger_url).register(toy.MODEL, bundle.version, uri, {}, "test")
+
+    def promote(self, version: str) -> None:
+        """Make a registered version the champion."""
+        ledger = Ledger(self.settings.ledger_url)
+        before = ledger.champion(toy.MODEL)
+        expected = before.version if before else None
+        ledger.promote(toy.MODEL, version, expected=expected, reason="test", details={}, actor="test")
+
+    def loaded(self) -> list[str]:
+        """The versions that the ledger says were loaded, oldest first."""
+        entries = Ledger(self.settings.ledger_url).history(toy.MODEL)
+        return [entry.version for entry in entries if entry.kind == "loaded"]
+
+    def damage(self, version: str) -> None:
+        """Change one byte of a stored version's trees."""
+        trees = (
+            Path(self.settings.registry.removeprefix("file://"))
+            / toy.MODEL
+            / version
+            / "bundle"
+            / "trees.txt"
+        )
+        trees.write_bytes(trees.read_bytes().replace(b"tree", b"tref", 1))

@@ -1,0 +1,140 @@
+"""One model over one edition: what it answers, what it warns of, what it refuses."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pytest
+
+from ml.bundle import Bundle
+from ml.errors import SelfTestFailed
+from ml.lake.editions import Edition
+from ml.online import OnlineStore
+from ml.scoring import Scorer
+from services.openapi import document
+from services.problems import Kind, RequestRefused
+from services.serving import Serving
+from tests.services import toy
+
+EDITION = Edition(1, datetime(2024, 3, 6), {"int_zone_speed": 7})
+
+
+def store(speeds: pa.Table) -> OnlineStore:
+    """The toy's online table."""
+    return OnlineStore({"int_zone_speed": speeds}, EDITION)
+
+
+@pytest.fixture(scope="module")
+def serving(bundles: Mapping[str, Bundle]) -> Serving:
+    """The first version over five days."""
+    return Serving.assemble(bundles["first"], store(toy.zone_speed()), 1000, timedelta(days=7))
+
+
+def ask(serving: Serving, *instances: Mapping[str, object]) -> dict[str, Any]:
+    """The answer as a caller reads it."""
+    body = serving.predict(msgspec.json.encode({"instances": instances})).body
+    answer: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(body))
+    return answer
+
+
+def refusal(serving: Serving, *instances: Mapping[str, object]) -> RequestRefused:
+    """The refusal a caller reads."""
+    with pytest.raises(RequestRefused) as caught:
+        ask(serving, *instances)
+    return caught.value
+
+
+def test_the_score_is_that_of_the_offline_path(serving: Serving) -> None:
+    (told,) = ask(serving, toy.instance())["predictions"]
+    features = pa.table(
+        {"zone_id": ["centre"], "passengers": [2], "starts_hour": [12], "speed_mean_kmh": [31.0]}
+    )
+    assert told == {
+        "trip_id": "d1-20240305T1200Z",
+        "prediction_at": "2024-03-05T11:00:00Z",
+        "score": Scorer(serving.bundle).score(features)[0],
+    }
+
+
+def test_many_are_answered_like_one(serving: Serving) -> None:
+    """Beyond a few rows DuckDB joins another way; the answers and their order must not change."""
+    many = [
+        toy.instance(-place % 90, zone_id=toy.ZONES[place % 3], driver_id=f"d{place}") for place in range(600)
+    ]
+    together = ask(serving, *many)["predictions"]
+    assert [p["trip_id"].partition("-")[0] for p in together] == [f"d{place}" for place in range(600)]
+    assert together[:20] == [ask(serving, one)["predictions"][0] for one in many[:20]]
+    assert together[-20:] == [ask(serving, one)["predictions"][0] for one in many[-20:]]
+
+
+def test_nothing_known_later_is_used(serving: Serving) -> None:
+    later = toy.zone_speed()
+    known = later.column("known_at").to_pylist()
+    changed = [s if at <= datetime(2024, 3, 5, 11) else 0.0 for s, at in zip(later.column("speed_mean_kmh").to_pylist(), known, strict=True)]  # fmt: skip  # noqa: E501
+    later = later.set_column(
+        later.schema.get_field_index("speed_mean_kmh"), "speed_mean_kmh", pa.array(changed)
+    )
+    assert ask(serving.over(store(later)), toy.instance()) == ask(serving, toy.instance())
+
+
+def test_an_unseen_category_is_missing_and_warned_of(serving: Serving) -> None:
+    (told,) = ask(serving, toy.instance(zone_id="harbor"))["predictions"]
+    (warning,) = told["warnings"]
+    assert (warning["column"], warning["value"]) == ("zone_id", "harbor")
+    assert "treated as missing. Did you mean 'harbour'" in warning["message"]
+
+
+def test_a_time_past_the_newest_fact_is_warned_of(serving: Serving) -> None:
+    (told,) = ask(serving, toy.instance(24))["predictions"]
+    assert [w["message"] for w in told["warnings"]] == ["lies 12.0 h after the newest fact the features know"]
+
+
+@pytest.mark.parametrize("hours", [-24 * 30, 24 * 8])
+def test_a_time_the_tables_do_not_cover_is_refused(serving: Serving, hours: float) -> None:
+    refused = refusal(serving, toy.instance(), toy.instance(hours))
+    assert refused.kind is Kind.OUT_OF_REACH
+    (error,) = refused.errors
+    assert error.field == "instances[1]"
+    assert "2024-03-01T00:00:00Z to 2024-03-12T23:00:00Z" in error.message
+
+
+def test_empty_tables_are_said_to_be_empty(serving: Serving) -> None:
+    refused = refusal(serving.over(store(toy.zone_speed().slice(0, 0))), toy.instance())
+    assert (refused.kind, refused.errors) == (Kind.OUT_OF_REACH, ())
+
+
+def test_a_bundle_whose_sql_loses_rows_fails_its_self_test(bundles: Mapping[str, Bundle]) -> None:
+    files = dict(bundles["first"].files)
+    files["features.sql"] = (
+        files["features.sql"]
+        .replace(b"asof left join", b"asof join")
+        .replace(b"= speed.zone_id", b"= speed.zone_id || 'x'")
+    )
+    with pytest.raises(Exception, match=r"answered 0 rows, .* for a request of 1"):
+        Serving.assemble(Bundle(files), store(toy.zone_speed()), 1000, timedelta(days=7))
+
+
+def test_a_score_that_is_no_probability_fails_the_self_test(bundles: Mapping[str, Bundle]) -> None:
+    files = dict(bundles["first"].files)
+    files["trees.txt"] = files["trees.txt"].replace(b"objective=binary sigmoid:1", b"objective=regression")
+    with pytest.raises(SelfTestFailed, match="no probabilities"):
+        Serving.assemble(Bundle(files), store(toy.zone_speed()), 1000, timedelta(days=7))
+
+
+def test_the_document_is_made_of_the_contract(serving: Serving) -> None:
+    told = document(serving)
+    schemas = told["components"]["schemas"]
+    assert schemas["Instance"]["required"] == ["driver_id", "zone_id", "starts_at"]
+    assert schemas["Instance"]["properties"]["passengers"] == {
+        "type": "integer",
+        "description": "People in the car Unit: people.",
+        "minimum": 1,
+        "maximum": 8,
+        "example": 2,
+        "nullable": True,
+    }
+    assert schemas["Request"]["properties"]["instances"]["maxItems"] == 1000
+    statuses = list(told["paths"]["/predict"]["post"]["responses"])
+    assert statuses == ["200", "400", "405", "413", "415", "422", "409", "500"]
