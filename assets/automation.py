@@ -1,0 +1,123 @@
+"""Every sensor, schedule and policy: what makes the graph move without anyone asking.
+
+Which days are due is `ml.arrivals`'; whether a model is retrained is the model's own declared policy.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph, BaseAssetNode
+from dagster._core.events import RunFailureReason
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    RUN_FAILURE_REASON_TAG,
+)
+
+from assets.components.landed_source import sound_files
+from assets.dbt_runner import DbtRunner
+from assets.keys import FILES_TAG, raw_key
+from ml.arrivals import Segment, due_segments, refuse_misnamed
+from ml.settings import Settings
+from ml.sources import failures
+from ml.sources.catalogue import declared_sources
+
+LANDED_JOB = "landed_days"
+LANDING_INTERVAL_S = 5
+
+# A step that fails on the same files twice will fail again; a run whose process was killed deserves more.
+MAX_FAILED_STEPS, MAX_ATTEMPTS = 2, 6
+
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+def run_tags(segment: Segment) -> dict[str, str]:
+    """Tags of a run over a segment's days; the policy for retraining holds in such runs only."""
+    return {
+        ASSET_PARTITION_RANGE_START_TAG: str(segment.first_day),
+        ASSET_PARTITION_RANGE_END_TAG: str(segment.last_day),
+        FILES_TAG: segment.digest,
+    }
+
+
+def selection(segment: Segment, graph: BaseAssetGraph[BaseAssetNode]) -> Iterator[dg.AssetKey]:
+    """What a segment's files touch: their raw assets, and everything that is made from them."""
+    arrived = {raw_key(source) for source in segment.sources}
+    for key in sorted(graph.executable_asset_keys):
+        node = graph.get(key)
+        is_raw = key.path[0] == "raw"
+        is_reference = "layer" in node.tags and node.partitions_def is None
+        if is_raw and key not in arrived:
+            continue
+        if is_reference and not (graph.get_ancestor_asset_keys(key) & arrived):
+            continue
+        yield key
+
+
+def landing_sensor(job: dg.JobDefinition) -> dg.SensorDefinition:
+    """Watches landing/ and asks for one run for each range of days whose files are not computed yet."""
+
+    @dg.sensor(
+        job=job,
+        name="landing",
+        minimum_interval_seconds=LANDING_INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=landing_sensor.__doc__,
+    )
+    def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        settings = Settings.from_env()
+        refused = list(_misnamed(settings))
+        segments = due_now(settings)
+        if refused or not segments:
+            told = (
+                "Everything in landing/ is computed."
+                if not refused
+                else "Files with impossible names were refused."
+            )
+            return dg.SensorResult(asset_events=refused, skip_reason=told)
+        if context.instance.get_runs_count(dg.RunsFilter(job_name=LANDED_JOB, statuses=_UNFINISHED)):
+            return dg.SkipReason(f"Due: {_listed(segments)}; waiting for the run under way.")
+        graph = context.repository_def.asset_graph
+        fresh = [segment for segment in segments if _is_worth_trying(context.instance, segment)]
+        if not fresh:
+            return dg.SkipReason(
+                f"The runs for {_listed(segments)} keep failing on the same files. "
+                "Mend the cause and materialize by hand, or land corrected files."
+            )
+        requests = [
+            dg.RunRequest(tags=run_tags(segment), asset_selection=list(selection(segment, graph)))
+            for segment in fresh
+        ]
+        return dg.SensorResult(run_requests=requests)
+
+    return landing
+
+
+def _misnamed(settings: Settings) -> Iterator[dg.AssetCheckEvaluation]:
+    """No run can take in a file whose name is no day, so the sensor itself says so, once."""
+    sources = declared_sources(settings.project)
+    for source in {source for source, _ in refuse_misnamed(settings, sources)}:
+        yield dg.AssetCheckEvaluation(**sound_files(source, failures(settings, source)))
+
+
+def due_now(settings: Settings) -> tuple[Segment, ...]:
+    """The days to compute now, in as few runs as there are gaps between them."""
+    return due_segments(settings, DbtRunner(settings).lookback_days)
+
+
+def _is_worth_trying(instance: dg.DagsterInstance, segment: Segment) -> bool:
+    tags = {FILES_TAG: segment.digest}
+    failed = instance.get_runs(dg.RunsFilter(tags=tags, statuses=[dg.DagsterRunStatus.FAILURE]))
+    in_steps = [
+        run for run in failed if run.tags.get(RUN_FAILURE_REASON_TAG) == RunFailureReason.STEP_FAILURE.value
+    ]
+    return len(in_steps) < MAX_FAILED_STEPS and len(failed) < MAX_ATTEMPTS
+
+
+def _listed(segments: Sequence[Segment]) -> str:
+    return ", ".join(map(str, segments))

@@ -1,0 +1,7 @@
+"""The component types that a `defs.yaml` may name."""
+
+from assets.components.dbt_tables import DbtTables
+from assets.components.landed_source import LandedSource
+from assets.components.prediction_model import PredictionModel
+
+__all__ = ["DbtTables", "LandedSource", "PredictionModel"]

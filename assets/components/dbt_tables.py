@@ -1,0 +1,96 @@
+"""The dbt project as assets: every table an asset, every data test an asset check, built warm and published.
+
+What a table means is its SQL and YAML; where rows are stored is the lake's.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator
+
+from assets.calendar import FRESH_DAILY, ONE_RUN
+from assets.components.dbt_events import BuiltTables, table_events
+from assets.components.dbt_translator import Node, TableTranslator, is_daily, tables_of, tests_of
+from assets.dbt_runner import DbtRunner
+from assets.resources import Platform
+from ml.settings import Settings
+
+
+class DbtTables(dg.Component, dg.Model, dg.Resolvable):
+    """Every table of the project's dbt folder, in two steps: reference tables, and tables built by day."""
+
+    owners: list[str]
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        runner = DbtRunner(Settings.from_env())
+        translator = TableTranslator(tuple(self.owners))
+        nodes = list(tables_of(runner.manifest))
+        daily = [node for node in nodes if is_daily(node)]
+        reference = [node for node in nodes if not is_daily(node)]
+        return dg.Definitions(
+            assets=[
+                _step("reference_tables", reference, runner, translator),
+                _step("daily_tables", daily, runner, translator),
+            ]
+        )
+
+
+def _step(
+    name: str, nodes: Sequence[Node], runner: DbtRunner, translator: DagsterDbtTranslator
+) -> dg.AssetsDefinition:
+    specs = {node["unique_id"]: _spec(node, runner, translator) for node in nodes}
+    checks = _checks(specs, runner, translator)
+    is_by_day = any(spec.partitions_def for spec in specs.values())
+
+    @dg.multi_asset(
+        name=name,
+        specs=list(specs.values()),
+        check_specs=list(checks.values()),
+        can_subset=True,
+        backfill_policy=ONE_RUN if is_by_day else None,
+    )
+    def build(
+        context: dg.AssetExecutionContext, platform: Platform
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        days = context.partition_key_range if is_by_day else None
+        selected = [node for node in nodes if specs[node["unique_id"]].key in context.selected_asset_keys]
+        built = BuiltTables(
+            runner, platform, tuple(selected), days.start if days else None, days.end if days else None
+        )
+        yield from table_events(built, specs, checks, context.selected_asset_check_keys)
+
+    return build
+
+
+def _spec(node: Node, runner: DbtRunner, translator: DagsterDbtTranslator) -> dg.AssetSpec:
+    spec = translator.get_asset_spec(runner.manifest, node["unique_id"], None)
+    here = runner.project_dir / node["original_file_path"]
+    published = {"iceberg"} if node["config"].get("meta", {}).get("publish") else set()
+    if published and spec.partitions_def:
+        spec = spec.replace_attributes(freshness_policy=FRESH_DAILY)
+    return spec.merge_attributes(
+        kinds={"dbt", "duckdb", *published},
+        metadata={"dagster/code_references": _code(here, runner.project_dir)},
+    )
+
+
+def _code(sql: Path, project: Path) -> dg.CodeReferencesMetadataValue:
+    files = [
+        file for file in (sql, sql.with_suffix(".yml")) if file.is_relative_to(project) and file.exists()
+    ]
+    return dg.CodeReferencesMetadataValue(
+        code_references=[dg.LocalFileCodeReference(file_path=str(file), label=file.name) for file in files]
+    )
+
+
+def _checks(
+    specs: Mapping[str, dg.AssetSpec], runner: DbtRunner, translator: DagsterDbtTranslator
+) -> dict[str, dg.AssetCheckSpec]:
+    checks = {}
+    for unique_id, spec in specs.items():
+        for test in tests_of(runner.manifest, unique_id):
+            check = translator.get_asset_check_spec(spec, runner.manifest, test, None)
+            if check is not None:
+                checks[test] = check
+    return checks

@@ -1,0 +1,83 @@
+"""What a table of the dbt project is called and shown as in Dagster.
+
+No building: turning dbt's results into events is `dbt_events`.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator
+
+from assets.calendar import DAYS
+from assets.keys import raw_key, table_key
+
+Node = Mapping[str, Any]
+
+
+class TableTranslator(DagsterDbtTranslator):
+    """Keys from folders, partitions from the `day` column, windows from the declared look-back."""
+
+    def __init__(self, owners: tuple[str, ...]) -> None:
+        super().__init__()
+        self._owners = owners
+
+    def get_asset_key(self, dbt_resource_props: Node) -> dg.AssetKey:
+        name = dbt_resource_props["name"]
+        if dbt_resource_props["resource_type"] == "source":
+            return raw_key(name.removesuffix("_current"))
+        return table_key(layer_of(dbt_resource_props), name)
+
+    def get_group_name(self, dbt_resource_props: Node) -> str:
+        return layer_of(dbt_resource_props)
+
+    def get_owners(self, dbt_resource_props: Node) -> tuple[str, ...]:
+        return self._owners
+
+    def get_tags(self, dbt_resource_props: Node) -> Mapping[str, str]:
+        return {"layer": layer_of(dbt_resource_props)}
+
+    def get_description(self, dbt_resource_props: Node) -> str:
+        return str(dbt_resource_props.get("description") or "")
+
+    def get_partitions_def(self, dbt_resource_props: Node) -> dg.PartitionsDefinition | None:
+        return DAYS if is_daily(dbt_resource_props) else None
+
+    def get_partition_mapping(
+        self, dbt_resource_props: Node, dbt_parent_resource_props: Node
+    ) -> dg.PartitionMapping | None:
+        both_daily = is_daily(dbt_resource_props) and is_daily(dbt_parent_resource_props)
+        lookback = table_meta(dbt_resource_props).get("lookback_days", 0)
+        if not both_daily or dbt_resource_props is dbt_parent_resource_props or not lookback:
+            return None
+        return dg.TimeWindowPartitionMapping(
+            start_offset=-lookback, allow_nonexistent_upstream_partitions=True
+        )
+
+
+def tables_of(manifest: Mapping[str, Any]) -> Iterator[Node]:
+    """The project's tables, upstream before downstream names do not matter here."""
+    yield from (n for n in manifest["nodes"].values() if n["resource_type"] in {"model", "seed"})
+
+
+def tests_of(manifest: Mapping[str, Any], unique_id: str) -> Iterator[str]:
+    """Ids of the data tests that look at a table."""
+    yield from (child for child in manifest["child_map"].get(unique_id, ()) if child.startswith("test."))
+
+
+def layer_of(node: Node) -> str:
+    """The folder under models/ (or `seeds`, or the source's schema) that a table lives in."""
+    if node["resource_type"] == "source":
+        return str(node["source_name"])
+    return str(node["fqn"][1]) if len(node["fqn"]) > 2 else "reference"  # noqa: PLR2004  project, folder, name
+
+
+def table_meta(node: Node) -> Mapping[str, Any]:
+    """What a table's YAML declares under `config.meta`."""
+    meta: Mapping[str, Any] = node.get("config", {}).get("meta") or node.get("meta") or {}
+    return meta
+
+
+def is_daily(node: Node) -> bool:
+    """Whether a table is built by day: it has a `day` column and is not made anew as a whole."""
+    return "day" in node.get("columns", {}) and node["config"].get("materialized") != "table"

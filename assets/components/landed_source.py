@@ -1,0 +1,139 @@
+"""A declared source as assets: the files that arrive, and the rows taken in from them, by day.
+
+What a file must look like is the declaration's; reading and storing it is `ml.sources`.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from assets.calendar import DAYS, FRESH_DAILY, ONE_RUN
+from assets.keys import landing_key, raw_key
+from assets.resources import Platform
+from ml.settings import Settings
+from ml.sources import Intake, Source, failures, take_in
+
+FILES_CHECK = "landed_files"
+
+
+class LandedSource(dg.Component):
+    """Files of one kind that land in a folder; `attributes` are the source's declaration."""
+
+    def __init__(self, source: Source, declared_in: Path) -> None:
+        self.source = source
+        self._declared_in = declared_in
+
+    @classmethod
+    def get_model_cls(cls) -> type[Source]:
+        return Source
+
+    @classmethod
+    def load(cls, attributes: Source | None, context: dg.ComponentLoadContext) -> "LandedSource":
+        declared_in = context.path / "defs.yaml"
+        given = attributes.model_dump() if attributes else {}
+        return cls(Source.declare(given, str(declared_in)), declared_in)
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        return dg.Definitions(assets=[_landing(self.source), _raw(self.source, self._declared_in)])
+
+
+def _landing(source: Source) -> dg.AssetSpec:
+    """The files themselves: they arrive by themselves, so nothing here makes them."""
+    return dg.AssetSpec(
+        landing_key(source.name),
+        description=f"Files as they arrive in `landing/{source.name}/`. {source.description}",
+        group_name="landing",
+        owners=list(source.owners),
+        kinds={source.format.type},
+        partitions_def=DAYS if source.cadence == "daily" else None,
+    )
+
+
+def _raw(source: Source, declared_in: Path) -> dg.AssetsDefinition:
+    is_daily = source.cadence == "daily"
+
+    @dg.asset(
+        key=raw_key(source.name),
+        deps=[landing_key(source.name), *(raw_key(lookup.source) for lookup in source.lookups)],
+        description=f"{source.description} Append-only; a row knows its file and when it was known.",
+        group_name="raw",
+        owners=list(source.owners),
+        kinds={"duckdb"},
+        tags={"cadence": source.cadence},
+        partitions_def=DAYS if is_daily else None,
+        backfill_policy=ONE_RUN if is_daily else None,
+        freshness_policy=FRESH_DAILY if is_daily else None,
+        check_specs=[_sound_spec(source)],
+        code_version=source.digest()[:12],
+        metadata={"dagster/column_schema": _schema(source), "dagster/code_references": _code(declared_in)},
+    )
+    def raw(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
+        days = context.partition_key_range if is_daily else None
+        files = _files(platform.settings, source, days)
+        intake = take_in(platform.workshop(), platform.settings, source, files)
+        yield dg.AssetCheckResult(**sound_files(source, failures(platform.settings, source)))
+        yield _taken_in(intake.raise_failed())
+
+    return raw
+
+
+def _sound_spec(source: Source) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        FILES_CHECK,
+        asset=raw_key(source.name),
+        description="No landed file is refused; a refused one stays where it is, and other days go on.",
+    )
+
+
+def sound_files(source: Source, refused: Mapping[Path, str]) -> dict[str, Any]:
+    """The check's outcome as arguments: passed, or every refused file with its reason."""
+    return {
+        "asset_key": raw_key(source.name),
+        "check_name": FILES_CHECK,
+        "passed": not refused,
+        "severity": dg.AssetCheckSeverity.ERROR,
+        "metadata": {"refused": len(refused), **{path.name: message for path, message in refused.items()}},
+    }
+
+
+def _files(settings: Settings, source: Source, days: dg.PartitionKeyRange | None) -> Iterator[Path]:
+    """Landed files of the days; without days, every file in the source's folder."""
+    for file in sorted((settings.landing / source.name).glob("*.csv")):
+        if days is None or days.start <= file.stem <= days.end:
+            yield file
+
+
+def _taken_in(intake: Intake) -> dg.MaterializeResult:
+    """What there is to show, and a data version that only other bytes change."""
+    files = sorted((*intake.taken, *intake.unchanged), key=lambda file: file.path)
+    digest = hashlib.sha256("".join(file.source_file_id for file in files).encode()).hexdigest()
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(digest[:16]),
+        metadata={
+            "dagster/partition_row_count": sum(file.n_rows for file in files),
+            "files_new": len(intake.taken),
+            "files_unchanged": len(intake.unchanged),
+            "rows_quarantined": sum(file.n_quarantined for file in files),
+            "newest_file": files[-1].path.name if files else "none landed",
+            "newest_sha256": files[-1].source_file_id if files else "",
+        },
+    )
+
+
+def _schema(source: Source) -> dg.TableSchema:
+    """The raw table's columns; those that raw adds stand last."""
+    described = {column.name: column.description for column in source.columns}
+    columns = [
+        dg.TableColumn(name, type_, description=described.get(name))
+        for name, type_ in source.raw_columns().items()
+    ]
+    return dg.TableSchema(columns=columns)
+
+
+def _code(declared_in: Path) -> dg.CodeReferencesMetadataValue:
+    return dg.CodeReferencesMetadataValue(
+        code_references=[dg.LocalFileCodeReference(file_path=str(declared_in), label="defs.yaml")]
+    )

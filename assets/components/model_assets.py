@@ -1,0 +1,163 @@
+"""The assets of one model: what each is, what it hands on, and what it shows.
+
+No maths and no I/O: each asset calls one step and shows its outcome.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import dagster as dg
+
+from assets.components import model_metadata as metadata
+from assets.components.model_steps import Steps
+from assets.keys import is_automated, model_key
+from assets.resources import Platform
+
+Value = dict[str, Any]
+
+
+class Declared(Protocol):
+    """What a model's declaration says about how it is presented."""
+
+    name: str
+    task: str
+    description: str
+    owners: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What all assets of a model have in common in the UI."""
+
+    declared: Declared
+    declared_in: Path
+    ledger_kind: str
+
+    def key(self, step: str) -> dg.AssetKey:
+        return model_key(self.declared.name, step)
+
+    def of(self, step: str, *kinds: str) -> dict[str, Any]:
+        """Keyword arguments of one step's asset."""
+        code = dg.LocalFileCodeReference(file_path=str(self.declared_in), label=self.declared_in.name)
+        return {
+            "key": self.key(step),
+            "group_name": self.declared.name,
+            "owners": list(self.declared.owners),
+            "tags": {"model": self.declared.name, "task": self.declared.task},
+            "kinds": set(kinds),
+            "metadata": {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[code])},
+        }
+
+    def takes(self, *steps: str) -> dict[str, dg.AssetIn]:
+        """Inputs by the names of the steps that made them."""
+        return {step: dg.AssetIn(self.key(step)) for step in steps}
+
+
+def training_set(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
+    """The rows; where the run was not asked for by a person, only when the retrain policy says so."""
+
+    @dg.asset(**shown.of("training_set", "iceberg"), deps=tables, output_required=False)
+    def _training_set(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
+        """Which rows the model is trained and tested on: features with labels of one edition, split by time.
+
+        A run that files asked for makes it only when the declared policy says that a retrain is due.
+        """
+        decision = steps.retrain_decision(platform)
+        context.log.info(f"retrain policy: {decision.reason}")
+        if is_automated(context) and not decision.is_due:
+            yield dg.AssetObservation(context.asset_key, metadata={"retrain": f"not due: {decision.reason}"})
+            return
+        manifest = steps.assemble(platform)
+        yield dg.MaterializeResult(
+            value=steps.as_value(manifest),
+            data_version=dg.DataVersion(manifest.train.rows_sha256[:16]),
+            metadata=metadata.of_training_set(manifest) | {"retrain": decision.reason},
+        )
+
+    return _training_set
+
+
+def candidate(steps: Steps, shown: Shown) -> dg.AssetsDefinition:
+    """The trained model."""
+
+    @dg.asset(**shown.of("candidate", steps.declaration.engine.name), ins=shown.takes("training_set"))
+    def _candidate(platform: Platform, training_set: Value) -> dg.MaterializeResult:
+        """A trained model, not promoted: a bundle of text files in the registry, named by its digest."""
+        bundle = steps.train(platform, training_set)
+        return dg.MaterializeResult(
+            value={"version": bundle.version},
+            data_version=dg.DataVersion(bundle.version[:16]),
+            metadata=metadata.of_candidate(bundle, platform.registry().uri(bundle.model, bundle.version)),
+        )
+
+    return _candidate
+
+
+def evaluation(steps: Steps, shown: Shown) -> dg.AssetsDefinition:
+    """The judgement, with the gate as a check that blocks promotion."""
+    gate = dg.AssetCheckSpec(
+        "gate",
+        asset=shown.key("evaluation"),
+        blocking=True,
+        description="The candidate reaches the declared floor and holds against the champion on equal rows.",
+    )
+
+    @dg.asset(
+        **shown.of("evaluation", "python"), ins=shown.takes("training_set", "candidate"), check_specs=[gate]
+    )
+    def _evaluation(platform: Platform, training_set: Value, candidate: Value) -> Iterator[Any]:
+        """How good the candidate is on days it has not seen, alone and beside the champion on equal rows."""
+        judged = steps.evaluate(platform, training_set, candidate["version"])
+        yield dg.MaterializeResult(value=judged.reference, metadata=metadata.of_evaluation(judged))
+        yield dg.AssetCheckResult(
+            check_name=gate.name,
+            passed=judged.decision.promote,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=judged.decision.text,
+            metadata={f"rule {n}": reason.text for n, reason in enumerate(judged.decision.reasons, 1)},
+        )
+
+    return _evaluation
+
+
+def champion(steps: Steps, shown: Shown) -> dg.AssetsDefinition:
+    """The promotion: one transaction in the ledger."""
+
+    @dg.asset(**shown.of("champion", shown.ledger_kind), ins=shown.takes("evaluation"))
+    def _champion(platform: Platform, evaluation: Value) -> dg.MaterializeResult:
+        """The promoted version: the one that the endpoint answers with, by the ledger and nothing else."""
+        outcome = steps.settle(platform, evaluation)
+        return dg.MaterializeResult(
+            value={"version": outcome.champion},
+            data_version=dg.DataVersion(str(outcome.champion)[:16]),
+            metadata={"version": outcome.champion, "outcome": outcome.kind, "reason": outcome.text},
+        )
+
+    return _champion
+
+
+def bento(steps: Steps, shown: Shown) -> dg.AssetsDefinition:
+    """The package of the endpoint."""
+
+    @dg.asset(**shown.of("bento", "bentoml"), ins=shown.takes("champion"))
+    def _bento(platform: Platform, champion: Value) -> dg.MaterializeResult:
+        """The endpoint as a package, the champion inside: what `bentoml serve` and `containerize` take."""
+        packed = steps.pack(platform, champion["version"])
+        return dg.MaterializeResult(
+            value={"tag": packed.tag},
+            data_version=dg.DataVersion(packed.tag),
+            metadata={"tag": packed.tag, "path": dg.MetadataValue.path(str(packed.path))},
+        )
+
+    return _bento
+
+
+def endpoint(shown: Shown) -> dg.AssetSpec:
+    """The live service, which no run makes: it follows the ledger by itself."""
+    return dg.AssetSpec(
+        **shown.of("endpoint", "bentoml"),
+        deps=[shown.key("bento"), shown.key("champion")],
+        description="The live HTTP endpoint. It follows the ledger: a promotion answers within a second.",
+    )

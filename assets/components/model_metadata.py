@@ -1,0 +1,88 @@
+"""What each asset of a model shows in the UI: numbers, reasons and pictures as metadata.
+
+Nothing is computed here that is not shown.
+"""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from assets.components.model_steps import Judged
+from ml.bundle import Bundle
+from ml.plots import Picture
+from ml.training_set import Manifest, Part
+
+Metadata = dict[str, Any]
+_TOP_FEATURES = 15
+
+
+def of_training_set(manifest: Manifest) -> Metadata:
+    """Days, rows and hashes of both sides of the split."""
+    sides = {"train": manifest.train, "test": manifest.test}
+    return {
+        "dagster/row_count": manifest.train.n_rows + manifest.test.n_rows,
+        "split": dg.MetadataValue.table(records=[_side(name, part) for name, part in sides.items()]),
+        "edition": manifest.edition_id,
+        "columns": len(manifest.selection.columns),
+    }
+
+
+def of_candidate(bundle: Bundle, uri: str) -> Metadata:
+    """The version, where it is kept and what it was made with."""
+    return {
+        "version": bundle.version,
+        "bundle": dg.MetadataValue.path(uri.removeprefix("file://")),
+        "bytes": sum(len(content) for content in bundle.files.values()),
+        "trained_until": str(bundle.receipt["rows"]["last_day"]),
+        "engine": ", ".join(f"{name} {version}" for name, version in bundle.receipt["versions"].items()),
+    }
+
+
+def of_evaluation(judged: Judged) -> Metadata:
+    """Metrics, the decision and the pictures; the whole report stands at `report`."""
+    evaluation, report = judged.evaluation, f"{judged.uri}/report.html"
+    return {
+        **{name: round(value, 5) for name, value in evaluation.metrics.items()},
+        "decision": f"{'promote' if judged.decision.promote else 'refuse'}: {judged.decision.text}",
+        "test_days": f"{evaluation.first_day} to {evaluation.last_day}",
+        "test_rows": evaluation.n_rows,
+        "base_rate": round(evaluation.label_mean, 5),
+        "report": dg.MetadataValue.url(report) if report.startswith("http") else _file(report),
+        **_pictures(judged.pictures),
+        "importances_table": dg.MetadataValue.table(
+            records=[
+                dg.TableRecord(
+                    {"feature": one.feature, "gain_share": round(one.gain_share, 4), "splits": one.n_splits}
+                )
+                for one in evaluation.importances[:_TOP_FEATURES]
+            ]
+        ),
+    }
+
+
+def _side(name: str, part: Part) -> dg.TableRecord:
+    return dg.TableRecord(
+        {
+            "side": name,
+            "first_day": str(part.first_day),
+            "last_day": str(part.last_day),
+            "days": part.n_days,
+            "rows": part.n_rows,
+            "label_mean": round(part.label_mean, 4),
+            "rows_sha256": part.rows_sha256[:16],
+        }
+    )
+
+
+def _file(uri: str) -> dg.MetadataValue[Any]:
+    return dg.MetadataValue.path(uri.removeprefix("file://"))
+
+
+def _pictures(pictures: Mapping[str, Picture]) -> Metadata:
+    shown = {}
+    for name, picture in pictures.items():
+        encoded = base64.b64encode(picture.png).decode()
+        shown[name] = dg.MetadataValue.md(f"![{picture.alt}](data:image/png;base64,{encoded})")
+    return shown

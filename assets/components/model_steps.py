@@ -1,0 +1,126 @@
+"""The steps of one model over plain library objects: what each asset of it calls.
+
+No Dagster events here, and no maths: `ml` does the work.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from assets.dbt_runner import DbtRunner
+from assets.resources import Platform
+from ml import gate, packaging, promotion, report, retrain
+from ml.bundle import Bundle
+from ml.declaration import ModelDeclaration
+from ml.evaluation import Evaluation, evaluate
+from ml.feature_definition import FeatureDefinition
+from ml.plots import Picture, draw
+from ml.scoring import Scorer
+from ml.training import train
+from ml.training_set import Manifest, TrainingSet, assemble, rows_for
+
+ACTOR = "dagster"
+Value = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An evaluation, what the gate decided on it, and where both are kept."""
+
+    evaluation: Evaluation
+    decision: gate.Decision
+    pictures: Mapping[str, Picture]
+    uri: str
+
+    @property
+    def reference(self) -> Value:
+        """What is handed to the next asset: names, not contents."""
+        return {"version": self.evaluation.version, "evaluation": self.evaluation.id}
+
+
+@dataclass(frozen=True)
+class Steps:
+    """One model's steps; rows stay in memory between the steps of one process."""
+
+    declaration: ModelDeclaration
+    runner: DbtRunner
+    _rows: dict[str, TrainingSet] = field(default_factory=dict, repr=False, compare=False)
+
+    def retrain_decision(self, platform: Platform) -> retrain.RetrainDecision:
+        """Whether the declared policy wants a retrain now."""
+        published = platform.published()
+        labelled = published.days(self.declaration.label.table, published.edition())
+        until = promotion.trained_until(platform.ledger(), self.declaration.name)
+        return retrain.decide(self.declaration, labelled, until)
+
+    def assemble(self, platform: Platform) -> Manifest:
+        """Read and split the rows of the newest edition."""
+        rows = assemble(platform.published(), self.declaration)
+        self._remember(rows)
+        return rows.manifest
+
+    def train(self, platform: Platform, training_set: Value) -> Bundle:
+        """Train on the manifest's rows and register the bundle."""
+        rows = self._load(platform, training_set)
+        bundle = train(rows, self.declaration, self._definition(platform))
+        promotion.register(platform.ledger(), platform.registry(), bundle, ACTOR)
+        return bundle
+
+    def evaluate(self, platform: Platform, training_set: Value, version: str) -> Judged:
+        """Judge a version beside the champion, keep evaluation and report, and note a refusal at once."""
+        rows, registry, ledger = self._load(platform, training_set), platform.registry(), platform.ledger()
+        bundle = registry.get(self.declaration.name, version)
+        champion = self._champion(platform)
+        theirs = champion and rows_for(rows, champion.bundle.declaration, platform.published())
+        evaluation = evaluate(Scorer(bundle), rows.test, champion=champion, champion_test=theirs)
+        decision = gate.decide(evaluation, self.declaration.gate)
+        pictures = draw(evaluation)
+        files = {
+            "evaluation.json": evaluation.to_json().encode(),
+            "report.html": report.render(bundle, evaluation, decision, pictures).encode(),
+        }
+        uri = registry.put_evaluation(bundle.model, version, evaluation.id, files)
+        if not decision.promote:
+            promotion.settle(ledger, registry, bundle, evaluation, decision, actor=ACTOR)
+        return Judged(evaluation, decision, pictures, uri)
+
+    def settle(self, platform: Platform, reference: Value) -> promotion.Outcome:
+        """Promote the version that the evaluation lets through."""
+        registry = platform.registry()
+        version, evaluation_id = reference["version"], reference["evaluation"]
+        bundle = registry.get(self.declaration.name, version)
+        kept = registry.get_evaluation(self.declaration.name, version, evaluation_id, "evaluation.json")
+        evaluation = Evaluation.from_json(kept)
+        decision = gate.decide(evaluation, self.declaration.gate)
+        return promotion.settle(platform.ledger(), registry, bundle, evaluation, decision, actor=ACTOR)
+
+    def pack(self, platform: Platform, version: str) -> packaging.PackedBento:
+        """Build the Bento of a version, with the online tables of the newest edition beside it."""
+        return packaging.pack(platform.settings, platform.registry().get(self.declaration.name, version))
+
+    @staticmethod
+    def as_value(manifest: Manifest) -> Mapping[str, Any]:
+        """The manifest as JSON values."""
+        value: dict[str, Any] = json.loads(manifest.to_json())
+        return value
+
+    def _load(self, platform: Platform, training_set: Value) -> TrainingSet:
+        manifest = Manifest.from_json(json.dumps(training_set))
+        if manifest.train.rows_sha256 not in self._rows:
+            self._remember(TrainingSet.load(manifest, platform.published()))
+        return self._rows[manifest.train.rows_sha256]
+
+    def _remember(self, rows: TrainingSet) -> None:
+        self._rows.clear()
+        self._rows[rows.manifest.train.rows_sha256] = rows
+
+    def _definition(self, platform: Platform) -> FeatureDefinition:
+        table = self.declaration.features.table
+        with platform.workshop().turn():
+            sql = self.runner.online_sql(table)
+        return FeatureDefinition.from_manifest(self.runner.manifest, table, sql)
+
+    def _champion(self, platform: Platform) -> Scorer | None:
+        now = platform.ledger().champion(self.declaration.name)
+        return now and Scorer(platform.registry().get(self.declaration.name, now.version))

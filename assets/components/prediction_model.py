@@ -1,0 +1,74 @@
+"""One declared model as assets, each derived from the one declaration.
+
+What each asset is and shows is `model_assets`'; how a model is trained, judged and promoted is `ml`'s.
+"""
+
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from assets.components import model_assets as make
+from assets.components.dbt_translator import TableTranslator, tables_of
+from assets.components.model_steps import Steps
+from assets.dbt_runner import DbtRunner
+from ml.declaration import ModelDeclaration
+from ml.feature_definition import columns_of
+from ml.settings import Settings
+
+
+class DeclaredModel(ModelDeclaration):
+    """A model's declaration, and how it is presented in the UI."""
+
+    description: str = Field(min_length=1)
+    owners: tuple[str, ...] = ()
+
+    @property
+    def declaration(self) -> ModelDeclaration:
+        """What the model itself is: this without its presentation."""
+        return ModelDeclaration.parse(self.model_dump(exclude={"description", "owners"}))
+
+
+class PredictionModel(dg.Component):
+    """A model that predicts a label from a feature table; `attributes` are its declaration."""
+
+    def __init__(self, declared: DeclaredModel, declared_in: Path) -> None:
+        self.declared = declared
+        self._declared_in = declared_in
+
+    @classmethod
+    def get_model_cls(cls) -> type[DeclaredModel]:
+        return DeclaredModel
+
+    @classmethod
+    def load(cls, attributes: DeclaredModel | None, context: dg.ComponentLoadContext) -> "PredictionModel":
+        assert attributes is not None  # noqa: S101  dagster gives the model that get_model_cls names
+        return cls(attributes, context.path / "defs.yaml")
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        settings = Settings.from_env()
+        runner = DbtRunner(settings)
+        declaration = self.declared.declaration
+        features, label = declaration.features.table, declaration.label.table
+        columns = {
+            table: [column.name for column in columns_of(runner.manifest, table)]
+            for table in (features, label)
+        }
+        declaration.validate_against(columns[features], columns[label])
+        shown = make.Shown(self.declared, self._declared_in, settings.ledger_url.partition(":")[0])
+        steps = Steps(declaration, runner)
+        return dg.Definitions(
+            assets=[
+                make.training_set(steps, shown, _keys(runner, (features, label))),
+                make.candidate(steps, shown),
+                make.evaluation(steps, shown),
+                make.champion(steps, shown),
+                make.bento(steps, shown),
+                make.endpoint(shown),
+            ]
+        )
+
+
+def _keys(runner: DbtRunner, tables: tuple[str, str]) -> list[dg.AssetKey]:
+    translator = TableTranslator(())
+    return [translator.get_asset_key(node) for node in tables_of(runner.manifest) if node["name"] in tables]

@@ -1,0 +1,53 @@
+"""Dagster's SQLite event log, writing the events of a range of partitions in one transaction.
+
+Nothing but storage: which events exist and what they mean is Dagster's. Dagster hands over batches when
+DAGSTER_EVENT_BATCH_SIZE is set, but its SQLite storage stores them one by one, in several transactions each:
+146 s for 16 assets over 273 days, where this takes 4 s.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from dagster import EventLogEntry
+from dagster._core.events import ASSET_EVENTS
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from dagster._serdes import ConfigurableClassData
+
+
+class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
+    """`SqliteEventLogStorage` whose `store_event_batch` is one insert a database, not one an event."""
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> "BatchedSqliteEventLogStorage":
+        return cls(inst_data=inst_data, **config_value)
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store asset events of one run together; anything else falls back to one at a time."""
+        if not _is_one_batch(events):
+            super().store_event_batch(events)
+            return
+        rows = [self._event_to_row(event) for event in events]
+        insert = SqlEventLogStorageTable.insert()
+        with self.run_connection(events[0].run_id) as run_shard:
+            run_shard.execute(insert, rows)
+        with self.index_transaction() as index:
+            index.execute(insert, rows)  # takes SQLite's write lock: the ids just given are the newest
+            newest_id = index.execute(sa.select(sa.func.max(SqlEventLogStorageTable.c.id))).scalar_one()
+            ids = range(newest_id - len(rows) + 1, newest_id + 1)
+            self._store_asset_event_tags(index, events, ids)
+            last_of = {
+                event.get_dagster_event().asset_key: (event, id_)
+                for event, id_ in zip(events, ids, strict=True)
+            }
+            for event, id_ in last_of.values():
+                self._store_asset_event(index, event, id_)
+
+
+def _is_one_batch(events: Sequence[EventLogEntry]) -> bool:
+    return len({event.run_id for event in events}) == 1 and all(
+        event.is_dagster_event and event.dagster_event_type in ASSET_EVENTS for event in events
+    )

@@ -1,0 +1,35 @@
+"""How assets are named: the folder of the graph, then the name.
+
+Nothing here makes an asset.
+"""
+
+import dagster as dg
+
+
+def landing_key(source: str) -> dg.AssetKey:
+    """Files as they arrive, outside Dagster."""
+    return dg.AssetKey(["landing", source])
+
+
+def raw_key(source: str) -> dg.AssetKey:
+    """Rows of one source, as taken in."""
+    return dg.AssetKey(["raw", source])
+
+
+def table_key(layer: str, table: str) -> dg.AssetKey:
+    """A table of the dbt project; the layer is its folder under models/."""
+    return dg.AssetKey([layer, table])
+
+
+def model_key(model: str, step: str) -> dg.AssetKey:
+    """What exists after one step of a model, from `training_set` to `endpoint`."""
+    return dg.AssetKey([model, step])
+
+
+# On a run that landed files asked for, with the digest of those files; a person's run has no such tag.
+FILES_TAG = "headwater/files"
+
+
+def is_automated(context: dg.AssetExecutionContext) -> bool:
+    """Whether files asked for this run, so that policies hold, and not a person, who means what he asks."""
+    return FILES_TAG in context.run.tags

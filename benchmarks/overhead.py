@@ -1,0 +1,114 @@
+"""What the platform costs beside the bare libraries: the whole graph over nine months, and a plain script.
+
+Both read the same files, run the same compiled SQL and data tests, and train with the same parameters, one
+after the other in the same run. The graph also keeps copies of the files, publishes to Iceberg, draws the report,
+writes Dagster's events and builds the Bento.
+"""
+
+import json
+import os
+import tempfile
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from assets.dbt_runner import DbtRunner
+from benchmarks.measure import Cost, middle, run, show
+from headwater.instance import environment, make_instance
+from headwater.nycflights import land
+from ml.arrivals import due_segments
+from ml.lake.workshop import Workshop
+from ml.settings import Settings
+
+UNTIL = date(2013, 9, 30)
+ROUNDS = 3
+
+
+def main() -> None:
+    """Measure in turn, graph and script, and print the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = project(Path(folder), "plan")
+        land(settings.landing, None, UNTIL)
+        plan = Path(folder) / "plan.json"
+        plan.write_text(json.dumps(compiled(settings)))
+        graph, script = [], []
+        for n in range(ROUNDS):
+            own = project(Path(folder), f"round{n}")
+            graph.append(run("benchmarks.overhead", "graph", settings=own))
+            script.append(run("benchmarks.plain", str(plan), f"{folder}/plain{n}.duckdb", settings=own))
+    rows = [_row("whole graph through Dagster", middle(graph)), _row("plain script", middle(script))]
+    ratios: dict[str, object] = {"": "ratio"}
+    for name, figure in (("CPU s", "cpu_s"), ("wall s", "wall_s"), ("peak MB", "peak_mb")):
+        pairs = sorted(getattr(a, figure) / getattr(b, figure) for a, b in zip(graph, script, strict=True))
+        ratios[name] = f"{pairs[len(pairs) // 2]:.2f} ({pairs[0]:.2f} to {pairs[-1]:.2f})"
+    show(f"overhead: nine months, median of {ROUNDS}", [*rows, ratios])
+    show("where the graph's seconds go, last round", json.loads((own.home / "steps.json").read_text()))
+
+
+def graph() -> None:
+    """The measured process: instance, asset graph, one run."""
+    import time
+
+    began = time.monotonic()
+    settings = Settings.from_env()
+    make_instance(settings)
+    steps: list[dict[str, object]] = []
+    (segment,) = due_segments(settings, DbtRunner(settings).lookback_days)
+    from headwater.run import Graph
+
+    loaded = Graph()
+    steps.append(
+        {"step": "make the instance, parse dbt, load the graph", "seconds": time.monotonic() - began}
+    )
+    loaded.run(segment, lambda step, seconds: steps.append({"step": step, "seconds": seconds}))
+    steps.append({"step": "all", "seconds": time.monotonic() - began})
+    (settings.home / "steps.json").write_text(json.dumps(steps))
+
+
+def project(folder: Path, name: str) -> Settings:
+    """A project of its own state; all share the landed files."""
+    os.environ |= {"HEADWATER_HOME": str(folder / name), "HEADWATER_LANDING": str(folder / "landing")}
+    settings = Settings.from_env()
+    os.environ |= environment(settings)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    return settings
+
+
+def compiled(settings: Settings) -> dict[str, Any]:
+    """The SQL of every table and data test, in order, and what to train."""
+    runner = DbtRunner(settings)
+    window = {"start_day": "2013-01-01", "end_day": UNTIL.isoformat()}
+    with Workshop(settings).turn():
+        nodes = runner.compiled("resource_type:model", "resource_type:test", **window)
+    tables = [_table(node) for node in nodes if node.resource_type == "model"]
+    tests = [node.compiled_code for node in nodes if node.resource_type == "test"]
+    declared = yaml.safe_load((settings.project / "assets/defs/late_arrival/defs.yaml").read_text())[
+        "attributes"
+    ]
+    schemas = {table["name"]: table["schema"] for table in tables}
+    model = {
+        "key": f"{declared['entity']}_id",
+        "columns": declared["features"]["columns"],
+        "features": f"{schemas[declared['features']['table']]}.{declared['features']['table']}",
+        "labels": f"{schemas[declared['label']['table']]}.{declared['label']['table']}",
+        "label": declared["label"],
+        "holdout_days": declared["split"]["holdout_days"],
+        "seed": declared["engine"]["seed"],
+        "parameters": declared["engine"]["parameters"],
+    }
+    return {"tables": tables, "tests": tests, "model": model}
+
+
+def _table(node: Any) -> dict[str, str]:
+    kind = "view" if node.config.materialized == "view" else "table"
+    return {"schema": node.schema, "name": node.name, "kind": kind, "sql": node.compiled_code}
+
+
+def _row(name: str, cost: Cost) -> dict[str, object]:
+    return {"": name, "CPU s": cost.cpu_s, "wall s": cost.wall_s, "peak MB": cost.peak_mb}
+
+
+if __name__ == "__main__":
+    graph()

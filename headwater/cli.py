@@ -1,0 +1,116 @@
+"""The command line: what each command is called and takes; what it does is in the module of its name.
+
+No imports of Dagster, dbt or BentoML here: `headwater --help` answers at once.
+"""
+
+import sys
+from datetime import date, datetime
+
+import click
+
+from ml.errors import HeadwaterError
+
+DAY = click.DateTime(formats=["%Y-%m-%d"])
+
+
+class Commands(click.Group):
+    """Turns an error raised on purpose into its message and exit code 1, with no stack trace."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except HeadwaterError as error:
+            click.secho(f"headwater: {error}", err=True, fg="red")
+            sys.exit(1)
+        except KeyboardInterrupt:
+            click.secho(
+                "headwater: interrupted; what was started is stopped, nothing is half-written", err=True
+            )
+            sys.exit(130)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="headwater")
+def main() -> None:
+    """One lineage from landed files to a served model.
+
+    Files that land in landing/ become tables, features, a trained and judged model and a live HTTP endpoint;
+    Dagster's UI shows all of it. State lives in .headwater/ (HEADWATER_HOME), nothing is written elsewhere.
+
+    Exit codes: 0 done, 1 an error that the message explains, 2 wrong usage, 130 interrupted.
+    """
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+
+
+@main.command()
+@click.option("--until", type=DAY, help="Land the shipped data up to this day first.  [default: 2013-09-30]")
+@click.option("--endpoint/--no-endpoint", default=True, help="Whether to start the HTTP endpoint.")
+@as_json
+def up(until: datetime | None, endpoint: bool, as_json: bool) -> None:
+    """Compute what is not computed yet, then start the UI, the sensors and the endpoint.
+
+    The first time it lands nine months of real flights, builds every table, trains, judges and promotes the
+    model. Later it only does what is new. Everything keeps running after the command ends; stop it with
+    `headwater down`. Ctrl-C stops what was started.
+    """
+    from headwater.up import bring_up
+
+    bring_up(_day(until), with_endpoint=endpoint, as_json=as_json)
+
+
+@main.command()
+@as_json
+def down(as_json: bool) -> None:
+    """Stop the UI, the sensors and the endpoint; requests in flight are finished. Data stays."""
+    from headwater.down import bring_down
+
+    bring_down(as_json=as_json)
+
+
+@main.command()
+@as_json
+def status(as_json: bool) -> None:
+    """Show what runs, what has landed, what is computed, and which model serves since when."""
+    from headwater.status import show_status
+
+    show_status(as_json=as_json)
+
+
+@main.command()
+@click.option("--from", "first", type=DAY, help="First day to land.  [default: the data's first day]")
+@click.option("--until", type=DAY, required=True, help="Last day to land, included.")
+@as_json
+def land(first: datetime | None, until: datetime, as_json: bool) -> None:
+    """Write the shipped flights, weather and schedules into landing/, one file a day, as they would arrive.
+
+    Files that are there already stay as they are, so an interrupted landing is simply repeated. With the
+    project up, the sensor notices new files within seconds.
+    """
+    from headwater.land import land_days
+
+    land_days(_day(first), until.date(), as_json=as_json)
+
+
+@main.command()
+@click.argument("fields", nargs=-1, metavar="[FIELD=VALUE]...")
+@click.option(
+    "--file", type=click.File("r"), help="A JSON list of instances to ask for; `-` reads standard input."
+)
+@as_json
+def predict(fields: tuple[str, ...], file: click.utils.LazyFile | None, as_json: bool) -> None:
+    """Ask the endpoint for predictions.
+
+    \b
+    headwater predict                                   the endpoint's own example
+    headwater predict origin_id=JFK dest_id=SFO ...     the example, with these fields changed
+    headwater predict --file flights.json               a list of instances
+    """
+    from headwater.predict import ask
+
+    ask(fields, file, as_json=as_json)
+
+
+def _day(moment: datetime | None) -> date | None:
+    return moment.date() if moment else None

@@ -1,0 +1,103 @@
+"""How commands speak: steps with their seconds, tables, one JSON document when asked for.
+
+What is said is each command's own.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+
+@dataclass
+class Voice:
+    """Speaks to a person, or, with `as_json`, keeps quiet until `finish` prints one JSON document."""
+
+    as_json: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+    _console: Console = field(default_factory=lambda: Console(highlight=False))
+
+    @contextmanager
+    def step(self, title: str) -> Iterator["Note"]:
+        """A step that takes a while: its title while it runs, its outcome and seconds when it is done."""
+        note, began = Note(), time.monotonic()
+        if self.as_json or not self._console.is_terminal:
+            yield note
+        else:
+            with self._console.status(title):
+                yield note
+        seconds = time.monotonic() - began
+        self.facts.setdefault("steps", []).append(
+            {"step": title, "outcome": note.text, "seconds": round(seconds, 1)}
+        )
+        self.say(f"[green]✓[/] {title:<34} {note.text:<52} [dim]{seconds:5.1f} s[/]")
+
+    @contextmanager
+    def progress(self, title: str, total: int | None) -> Iterator["Bar"]:
+        """A step with a bar; off a terminal only its end is told."""
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        hidden = self.as_json or not self._console.is_terminal
+        with Progress(*columns, console=self._console, transient=True, disable=hidden) as progress:
+            yield Bar(progress, progress.add_task(title, total=total))
+
+    def substep(self, title: str, seconds: float) -> None:
+        """One part of a step that is still under way."""
+        self.facts.setdefault("substeps", []).append({"step": title, "seconds": round(seconds, 1)})
+        self.say(f"    {title:<34} {'':<50} [dim]{seconds:5.1f} s[/]")
+
+    def say(self, line: str = "") -> None:
+        """Print a line for a person."""
+        if not self.as_json:
+            self._console.print(line, soft_wrap=True)
+
+    def table(self, title: str, rows: list[tuple[str, str]]) -> None:
+        """Print names and values, aligned."""
+        table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+        for name, value in rows:
+            table.add_row(f"[bold]{name}[/]", value)
+        if not self.as_json:
+            self._console.print(table)
+
+    def finish(self) -> None:
+        """Print the JSON document, when that is what was asked for."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(self.facts, indent=2, default=str) + "\n")
+
+
+@dataclass
+class Note:
+    """What a step found out, to show when it is done."""
+
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A progress bar in use."""
+
+    progress: Progress
+    task: Any
+
+    def advance(self, text: str = "") -> None:
+        """One more done; `text` says which."""
+        self.progress.update(self.task, advance=1, **({"description": text} if text else {}))

@@ -1,0 +1,58 @@
+"""What can go wrong on the command line, beyond the library's own errors.
+
+No exit codes: `cli` turns any of these into one.
+"""
+
+from pathlib import Path
+
+from ml.errors import HeadwaterError
+
+
+class PortTaken(HeadwaterError):
+    """A port that a process of the project needs is used by something else."""
+
+    def __init__(self, *, name: str, port: int) -> None:
+        variable = f"HEADWATER_{name.upper()}_PORT"
+        super().__init__(
+            f"{name} can't start: port {port} is taken by another program. "
+            f"Stop that program, or choose another port with {variable}=…"
+        )
+
+
+class NotReady(HeadwaterError):
+    """A process ended, or took too long, before it was ready."""
+
+    def __init__(self, *, name: str, log: Path, tail: str) -> None:
+        super().__init__(f"{name} did not get ready. Its log, {log}, ends with:\n{tail}")
+
+
+class NothingServes(HeadwaterError):
+    """A prediction was asked for while no endpoint answers."""
+
+    def __init__(self, *, url: str, cause: str) -> None:
+        super().__init__(f"No endpoint answers at {url} ({cause}). Start it with `headwater up`.")
+
+
+class RequestRefused(HeadwaterError):
+    """The endpoint refused a request; the message is the endpoint's."""
+
+    def __init__(self, *, status: int, problem: str) -> None:
+        super().__init__(f"The endpoint refused the request ({status}): {problem}")
+
+
+class RunFailed(HeadwaterError):
+    """A run of the asset graph failed; what serves goes on serving."""
+
+    def __init__(self, *, days: str, reasons: list[str], url: str) -> None:
+        listed = "\n".join(f"  - {reason}" for reason in reasons)
+        super().__init__(f"The run for {days} failed:\n{listed}\nThe whole run: {url}")
+
+
+class NothingToServe(HeadwaterError):
+    """No model was promoted, so there is nothing that an endpoint could answer with."""
+
+    def __init__(self, *, landing: Path) -> None:
+        super().__init__(
+            f"No model was promoted yet, and no landed day is due. Land files in {landing} "
+            "(`headwater land --until 2013-09-30`), or start without it: `headwater up --no-endpoint`."
+        )

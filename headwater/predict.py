@@ -1,0 +1,74 @@
+"""`headwater predict`: ask the endpoint, as any client would, and print what it answers.
+
+Fields, their types and the example come from the endpoint's own description; nothing here knows the model.
+"""
+
+import json
+from typing import IO, Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+import click
+
+from headwater import services
+from headwater.console import Voice
+from headwater.errors import NothingServes, RequestRefused
+
+Instance = dict[str, Any]
+
+
+def ask(fields: tuple[str, ...], file: IO[str] | None, *, as_json: bool) -> None:
+    """Send instances from a file, or the endpoint's example with some fields changed; print the answer."""
+    instances = json.load(file) if file else [_example() | dict(_field(text) for text in fields)]
+    answer = _call("/predict", {"instances": instances if isinstance(instances, list) else [instances]})
+    voice = Voice(as_json, answer)
+    voice.say(
+        f"model [bold]{answer['model']['name']}[/] {answer['model']['version']}, "
+        f"features as of {answer['features_as_of']}"
+    )
+    for instance, prediction in zip(instances, answer["predictions"], strict=True):
+        asked = "  ".join(f"{name}={value}" for name, value in instance.items() if value is not None)
+        voice.say(f"[bold]{prediction['score']:.4f}[/]  {asked}")
+        for warning in prediction.get("warnings", ()):
+            voice.say(f"        [yellow]{warning['column']} {warning['value']!r} {warning['message']}[/]")
+    voice.finish()
+
+
+def _field(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"'{text}' is not FIELD=VALUE", param_hint="FIELD=VALUE")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def _example() -> Instance:
+    described = _call("/docs.json", None)
+    content = described["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    example = content.get("example") or next(iter(content["examples"].values()))["value"]
+    return dict(example["instances"][0])
+
+
+def _call(path: str, body: Any) -> Any:
+    url = services.url(services.ENDPOINT) + path
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        with urlopen(Request(url, data, {"Content-Type": "application/json"}), timeout=30) as response:  # noqa: S310
+            return json.load(response)
+    except HTTPError as refusal:
+        raise RequestRefused(
+            status=refusal.code, problem=_problem(refusal.read().decode(errors="replace"))
+        ) from refusal
+    except (URLError, OSError) as cause:
+        raise NothingServes(url=url, cause=str(getattr(cause, "reason", cause))) from cause
+
+
+def _problem(body: str) -> str:
+    try:
+        problem = json.loads(body)
+    except json.JSONDecodeError:
+        return body
+    listed = [f"{error.get('field')}: {error.get('message')}" for error in problem.get("errors", ())]
+    return "; ".join(listed) or str(problem.get("detail", body))

@@ -1,0 +1,103 @@
+"""One run of the asset graph in this process, told step by step.
+
+Which days are due is `ml.arrivals`'; what an asset does is its own.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+
+from headwater import services
+from headwater.errors import RunFailed
+from ml.arrivals import Segment
+
+OnStep = Callable[[str, float], None]
+
+
+PID_TAG = "headwater/pid"
+
+
+def end_dead_runs(*, code_server_lives: bool) -> None:
+    """Tell Dagster of runs whose process was killed, so that nothing waits for them.
+
+    A run is executed below the code server, or in a process that its tag names.
+    """
+    from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+
+    unfinished = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
+    with DagsterInstance.get() as instance:
+        for run in instance.get_runs(RunsFilter(statuses=unfinished)):
+            owner = run.tags.get(PID_TAG)
+            is_alive = psutil.pid_exists(int(owner)) if owner else code_server_lives
+            if not is_alive:
+                instance.report_run_failed(run, "The process of this run ended before the run did.")
+
+
+class Graph:
+    """The asset graph, loaded once: seconds, so only when there is something to run."""
+
+    def __init__(self) -> None:
+        from dagster import DagsterInstance
+        from dagster._core.utils import make_new_run_id
+
+        from assets.automation import LANDED_JOB
+        from assets.definitions import build
+
+        self._instance = DagsterInstance.get()
+        definitions = build()
+        self._job = definitions.resolve_job_def(LANDED_JOB)
+        self._assets = definitions.resolve_asset_graph()
+        self._new_run_id = make_new_run_id
+
+    def run(self, segment: Segment, on_step: OnStep) -> str:
+        """Run everything that the segment's files touch; the run's id.
+
+        Raises:
+            RunFailed: a step or a blocking check failed.
+        """
+        from assets.automation import run_tags, selection
+
+        run_id = self._new_run_id()
+        steps = _Steps(on_step)
+        self._instance.add_event_listener(run_id, steps.hear)
+        result = self._job.execute_in_process(
+            instance=self._instance,
+            run_id=run_id,
+            tags=run_tags(segment) | {PID_TAG: str(os.getpid())},
+            asset_selection=list(selection(segment, self._assets)),
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
+        )
+        if not result.success:
+            raise RunFailed(
+                days=str(segment), reasons=steps.reasons, url=f"{services.url(services.UI)}/runs/{run_id}"
+            )
+        return run_id
+
+
+class _Steps:
+    """Hears a run's events: how long each step took, and why one failed."""
+
+    def __init__(self, on_step: OnStep) -> None:
+        self.reasons: list[str] = []
+        self._on_step = on_step
+        self._began: dict[str, float] = {}
+
+    def hear(self, entry: Any) -> None:
+        event = entry.dagster_event
+        if event is None or event.step_key is None:
+            return
+        if event.is_step_start:
+            self._began[event.step_key] = time.monotonic()
+        elif event.is_step_success:
+            self._on_step(
+                event.step_key, time.monotonic() - self._began.get(event.step_key, time.monotonic())
+            )
+        elif event.is_step_failure:
+            error = event.step_failure_data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            self.reasons.append(f"{event.step_key}: {error.message.strip() if error else event.message}")

@@ -1,0 +1,89 @@
+"""Which processes make up a running project, and how each shows that it is ready.
+
+Starting and stopping them is `stack`'s.
+"""
+
+import os
+from collections.abc import Callable
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from headwater.instance import environment
+from headwater.stack import HOST, Process, is_listening, python
+from ml.settings import Settings
+
+Ready = Callable[[], bool]
+UI, DAEMON, CODE, ENDPOINT = "ui", "daemon", "code", "endpoint"
+ALL = (DAEMON, UI, CODE, ENDPOINT)
+
+
+def port(name: str) -> int:
+    """A service's port: HEADWATER_UI_PORT, HEADWATER_ENDPOINT_PORT, HEADWATER_CODE_PORT, or its default."""
+    defaults = {UI: 3000, ENDPOINT: 3030, CODE: 3031}
+    return int(os.environ.get(f"HEADWATER_{name.upper()}_PORT", defaults[name]))
+
+
+def url(name: str) -> str:
+    """Where people and programs reach a service."""
+    return f"http://{HOST}:{port(name)}"
+
+
+def code_server(settings: Settings) -> Process:
+    """The one process that holds the asset definitions, for the UI, the daemon and the runs it starts."""
+    command = python(
+        "-m", "dagster", "api", "grpc", "--host", HOST, "--port", str(port(CODE)),
+        "--module-name", "assets.definitions",
+        "--working-directory", str(settings.project), "--location-name", "headwater",
+    )  # fmt: skip
+    return Process(CODE, command, environment(settings), port(CODE))
+
+
+def ui(settings: Settings) -> Process:
+    """Dagster's web server."""
+    workspace = str(_workspace(settings))
+    command = python("-m", "dagster_webserver", "--host", HOST, "--port", str(port(UI)), "-w", workspace)
+    return Process(UI, command, environment(settings), port(UI))
+
+
+def daemon(settings: Settings) -> Process:
+    """What evaluates sensors and conditions and starts runs."""
+    command = python("-m", "dagster._daemon", "run", "-w", str(_workspace(settings)))
+    return Process(DAEMON, command, environment(settings), None)
+
+
+def endpoint(settings: Settings, bento: str) -> Process:
+    """BentoML serving a Bento of the project's store; it follows the ledger from there."""
+    env = environment(settings) | {"HEADWATER_HOST": HOST, "HEADWATER_PORT": str(port(ENDPOINT))}
+    return Process(ENDPOINT, python("-m", "bentoml", "serve", bento), env, port(ENDPOINT))
+
+
+def answers(address: str) -> bool:
+    """Whether an address gives a 200."""
+    try:
+        with urlopen(address, timeout=2) as response:  # noqa: S310  loopback
+            return bool(response.status == 200)  # noqa: PLR2004
+    except (URLError, OSError):
+        return False
+
+
+def ui_is_ready() -> bool:
+    """Whether the UI answers."""
+    return answers(url(UI) + "/server_info")
+
+
+def endpoint_is_ready() -> bool:
+    """Whether the endpoint says that it can predict."""
+    return answers(url(ENDPOINT) + "/readyz")
+
+
+def code_is_ready() -> bool:
+    """Whether the code server accepts connections."""
+    return is_listening(port(CODE))
+
+
+def _workspace(settings: Settings) -> str:
+    file = settings.home / "run" / "workspace.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    location = f"{{host: {HOST}, port: {port(CODE)}, location_name: headwater}}"
+    file.write_text(f"load_from:\n  - grpc_server: {location}\n")
+    return str(file)

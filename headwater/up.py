@@ -1,0 +1,142 @@
+"""`headwater up`: compute what is due, then start what serves.
+
+Each step is the job of another module; this is their order, and what to tell of them.
+"""
+
+import time
+from datetime import date
+from types import TracebackType
+from typing import Self
+
+from assets.dbt_runner import DbtRunner
+from headwater import services
+from headwater.console import Voice
+from headwater.errors import NothingToServe, RunFailed
+from headwater.instance import make_instance
+from headwater.land import land_with_bar
+from headwater.run import Graph, end_dead_runs
+from headwater.stack import Process, Running, Stack
+from ml.arrivals import due_segments
+from ml.ledger import Ledger
+from ml.settings import Settings
+
+FIRST_LANDING_UNTIL = date(2013, 9, 30)
+
+
+def bring_up(until: date | None, *, with_endpoint: bool, as_json: bool) -> None:
+    """Bring the project up; a second time only what is new is done, and what runs is left alone.
+
+    A failed run is told, and does not keep the last champion from serving.
+    """
+    began = time.monotonic()
+    voice, settings = Voice(as_json), Settings.from_env()
+    with _Starting(Stack(settings), voice) as starting:
+        _prepare(voice, settings)
+        _land(voice, settings, until)
+        code_server_lives = services.CODE in starting.stack.running()
+        starting.start(services.code_server(settings))
+        starting.start(services.ui(settings))
+        end_dead_runs(code_server_lives=code_server_lives)
+        failures = _compute(voice, settings)
+        if with_endpoint:
+            starting.start(services.endpoint(settings, _bento(settings, failures)))
+        starting.wait("code server", services.CODE, services.code_is_ready)
+        starting.start(services.daemon(settings))
+        starting.wait("Dagster UI", services.UI, services.ui_is_ready)
+        if with_endpoint:
+            starting.wait("endpoint", services.ENDPOINT, services.endpoint_is_ready)
+        starting.keep()
+    voice.facts["seconds"] = round(time.monotonic() - began, 1)
+    _summary(voice, settings, with_endpoint)
+    voice.finish()
+    if failures:
+        raise failures[0]
+
+
+class _Starting:
+    """Processes being started: stopped again if the command ends before all of them are ready."""
+
+    def __init__(self, stack: Stack, voice: Voice) -> None:
+        self.stack, self._voice = stack, voice
+        self._new: list[str] = []
+        self._running: dict[str, Running] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for name in reversed(self._new):
+            self.stack.stop(name)
+
+    def start(self, process: Process) -> None:
+        if process.name not in self.stack.running():
+            self._new.append(process.name)
+        self._running[process.name] = self.stack.start(process)
+
+    def wait(self, title: str, name: str, is_ready: services.Ready) -> None:
+        with self._voice.step(f"wait for the {title}") as note:
+            self.stack.wait(self._running[name], is_ready)
+            note.text = services.url(name) if self._running[name].port else "ready"
+
+    def keep(self) -> None:
+        self._new.clear()
+
+
+def _prepare(voice: Voice, settings: Settings) -> None:
+    with voice.step(f"prepare {settings.home.name}/") as note:
+        note.text = "made" if make_instance(settings) else "there already"
+
+
+def _land(voice: Voice, settings: Settings, until: date | None) -> None:
+    has_landed = settings.landing.is_dir() and any(settings.landing.iterdir())
+    if until is None and has_landed:
+        return
+    with voice.step("land files") as note:
+        n_new = land_with_bar(voice, settings, None, until or FIRST_LANDING_UNTIL)
+        note.text = f"{n_new} new files in {settings.landing}"
+
+
+def _compute(voice: Voice, settings: Settings) -> list[RunFailed]:
+    with voice.step("look for days that are due") as note:
+        segments = due_segments(settings, DbtRunner(settings).lookback_days)
+        note.text = ", ".join(map(str, segments)) or "none: everything landed is computed"
+    if not segments:
+        return []
+    with voice.step("load the asset graph"):
+        graph = Graph()
+    failures = []
+    for segment in segments:
+        with voice.step(f"run {segment}") as note:
+            try:
+                run_id = graph.run(segment, voice.substep)
+                note.text = f"{services.url(services.UI)}/runs/{run_id}"
+            except RunFailed as failure:
+                failures.append(failure)
+                note.text = "failed"
+                voice.say(f"[red]{failure}[/]")
+    return failures
+
+
+def _bento(settings: Settings, failures: list[RunFailed]) -> str:
+    champions = Ledger(settings.ledger_url).champions()
+    if not champions:
+        raise failures[0] if failures else NothingToServe(landing=settings.landing)
+    return f"{champions[0].model}:{champions[0].version[:12]}"
+
+
+def _summary(voice: Voice, settings: Settings, with_endpoint: bool) -> None:
+    rows = [("Dagster UI", services.url(services.UI) + "/asset-groups")]
+    if with_endpoint:
+        rows += [("endpoint", services.url(services.ENDPOINT)), ("try it", "headwater predict")]
+    champions = Ledger(settings.ledger_url).champions()
+    rows += [(f"champion of {champion.model}", champion.version[:12]) for champion in champions]
+    rows += [
+        ("more days", "headwater land --until 2013-10-07"),
+        ("state", str(settings.home)),
+        ("stop", "headwater down"),
+    ]
+    voice.facts.update(dict(rows))
+    voice.say()
+    voice.table(f"Up in {voice.facts['seconds']} s", rows)

@@ -1,0 +1,121 @@
+"""Which days are due: landed files that no edition of the published tables was made from yet.
+
+Nothing is read from the workshop, which writers lock; nothing is taken in here.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from ml.computed import Arrival, Computed
+from ml.errors import FileRefused
+from ml.settings import Settings
+from ml.sources import Source
+from ml.sources.catalogue import declared_sources
+from ml.sources.landed import day_of, failed, pending, remember, taken
+
+ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A range of days to compute in one run, with the sources whose files arrived for it."""
+
+    first_day: date
+    last_day: date
+    sources: tuple[str, ...]
+    digest: str
+
+    def __str__(self) -> str:
+        if self.first_day == self.last_day:
+            return str(self.first_day)
+        return f"{self.first_day} to {self.last_day}"
+
+
+def plan(arrivals: Sequence[Arrival], *, computed: Iterable[date], lookback_days: int) -> tuple[Segment, ...]:
+    """Turn arrivals into as few runs as there are gaps between their days.
+
+    Args:
+        arrivals: files that are due; empty gives an empty plan.
+        computed: days that are computed already.
+        lookback_days: how far back a daily table reads, so how far a late or corrected file reaches forward.
+
+    A file for a day that is computed reaches the days after it that read it; a corrected reference file
+    reaches every computed day.
+    """
+    known = sorted(computed)
+    newest = known[-1] if known else None
+    due = {arrival.day for arrival in arrivals if arrival.day is not None}
+    if newest is not None:
+        for late in [day for day in due if day <= newest]:
+            reach = min(late + lookback_days * ONE_DAY, newest)
+            due |= {late + n * ONE_DAY for n in range((reach - late).days + 1)}
+        if any(arrival.day is None for arrival in arrivals):
+            due |= set(known)
+    return tuple(_segment(first, last, arrivals) for first, last in _ranges(sorted(due)))
+
+
+def _ranges(days: Sequence[date]) -> list[tuple[date, date]]:
+    ranges: list[tuple[date, date]] = []
+    for day in days:
+        if ranges and day - ranges[-1][1] == ONE_DAY:
+            ranges[-1] = (ranges[-1][0], day)
+        else:
+            ranges.append((day, day))
+    return ranges
+
+
+def _segment(first: date, last: date, arrivals: Sequence[Arrival]) -> Segment:
+    here = sorted(
+        ((a.source, str(a.day), a.sha256) for a in arrivals if a.day is None or first <= a.day <= last),
+    )
+    digest = hashlib.sha256(json.dumps(here).encode()).hexdigest()[:16]
+    return Segment(first, last, tuple(sorted({source for source, _, _ in here})), digest)
+
+
+def not_computed(
+    pending: Iterable[Arrival], computed: Mapping[tuple[str, date | None], str]
+) -> list[Arrival]:
+    """Those landed files whose bytes are not the ones their day was last computed from."""
+    return [arrival for arrival in pending if computed.get((arrival.source, arrival.day)) != arrival.sha256]
+
+
+def due_segments(settings: Settings, lookback_days: Callable[[], int]) -> tuple[Segment, ...]:
+    """The days of a project that are due now; `lookback_days` is asked only when there are any.
+
+    Nothing is opened that a writer may hold.
+    """
+    sources = declared_sources(settings.project)
+    computed = Computed(settings).files()
+    due = not_computed(landed_files(settings, sources), computed)
+    days = {day for _, day in computed if day is not None}
+    return plan(due, computed=days, lookback_days=lookback_days()) if due else ()
+
+
+def landed_files(settings: Settings, sources: Iterable[Source]) -> list[Arrival]:
+    """Every landed file that was taken in or waits to be; refused ones are left out until they change."""
+    arrivals = []
+    for source in sources:
+        waiting = {landed.path: landed.day for landed in pending(settings, source) if landed.refused is None}
+        done = {path: sha256 for path, sha256 in taken(settings, source).items() if path not in waiting}
+        arrivals += [Arrival(source.name, day_of(source, path), sha256) for path, sha256 in done.items()]
+        arrivals += [Arrival(source.name, day, _sha256(path)) for path, day in waiting.items()]
+    return arrivals
+
+
+def refuse_misnamed(settings: Settings, sources: Iterable[Source]) -> list[tuple[Source, FileRefused]]:
+    """Files whose name is no day of their source, told once: no run can take them, so none is asked for."""
+    refused = []
+    for source in sources:
+        for landed in pending(settings, source):
+            if landed.refused is not None:
+                remember(settings, source, [failed(landed.path, landed.refused)])
+                refused.append((source, landed.refused))
+    return refused
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
