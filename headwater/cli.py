@@ -5,6 +5,7 @@ No imports of Dagster, dbt or BentoML here: `headwater --help` answers at once.
 
 import sys
 from datetime import date, datetime
+from typing import IO
 
 import click
 
@@ -45,7 +46,12 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON d
 
 
 @main.command()
-@click.option("--until", type=DAY, help="Land the shipped data up to this day first.  [default: 2013-09-30]")
+@click.option(
+    "--until",
+    type=DAY,
+    metavar="DAY",
+    help="Land the shipped data up to this day first.  [the first time: 2013-09-30]",
+)
 @click.option("--endpoint/--no-endpoint", default=True, help="Whether to start the HTTP endpoint.")
 @as_json
 def up(until: datetime | None, endpoint: bool, as_json: bool) -> None:
@@ -79,8 +85,10 @@ def status(as_json: bool) -> None:
 
 
 @main.command()
-@click.option("--from", "first", type=DAY, help="First day to land.  [default: the data's first day]")
-@click.option("--until", type=DAY, required=True, help="Last day to land, included.")
+@click.option(
+    "--from", "first", type=DAY, metavar="DAY", help="First day to land.  [default: the data's first day]"
+)
+@click.option("--until", type=DAY, metavar="DAY", required=True, help="Last day to land, included.")
 @as_json
 def land(first: datetime | None, until: datetime, as_json: bool) -> None:
     """Write the shipped flights, weather and schedules into landing/, one file a day, as they would arrive.
@@ -99,7 +107,7 @@ def land(first: datetime | None, until: datetime, as_json: bool) -> None:
     "--file", type=click.File("r"), help="A JSON list of instances to ask for; `-` reads standard input."
 )
 @as_json
-def predict(fields: tuple[str, ...], file: click.utils.LazyFile | None, as_json: bool) -> None:
+def predict(fields: tuple[str, ...], file: IO[str] | None, as_json: bool) -> None:
     """Ask the endpoint for predictions.
 
     \b

@@ -19,7 +19,8 @@ Instance = dict[str, Any]
 
 def ask(fields: tuple[str, ...], file: IO[str] | None, *, as_json: bool) -> None:
     """Send instances from a file, or the endpoint's example with some fields changed; print the answer."""
-    instances = json.load(file) if file else [_example() | dict(_field(text) for text in fields)]
+    changes = dict(_field(text) for text in fields)
+    instances = json.load(file) if file else [_example() | changes]
     answer = _call("/predict", {"instances": instances if isinstance(instances, list) else [instances]})
     voice = Voice(as_json, answer)
     voice.say(

@@ -1,0 +1,76 @@
+"""The commands that need no running project: help, exit codes, JSON, and what is said when nothing runs."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from headwater.cli import main
+from tests.live.project import free_port
+
+COMMANDS = ("up", "down", "status", "land", "predict")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("HEADWATER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HEADWATER_LANDING", str(tmp_path / "landing"))
+    monkeypatch.setenv("HEADWATER_ENDPOINT_PORT", str(free_port()))
+
+    def invoke(*args: str) -> Result:
+        return CliRunner().invoke(main, list(args))
+
+    return invoke
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(run, command: str) -> None:
+    told = run(command, "--help")
+    assert told.exit_code == 0
+    assert "--json" in told.output
+
+
+def test_the_group_names_its_commands_and_exit_codes(run) -> None:
+    told = run("--help").output
+    assert all(command in told for command in COMMANDS)
+    assert "Exit codes" in told
+
+
+def test_wrong_usage_is_2(run) -> None:
+    assert run("land").exit_code == 2
+    assert run("land", "--until", "2013-02-30").exit_code == 2
+    assert run("predict", "no equals sign").exit_code == 2
+    assert run("nonsense").exit_code == 2
+
+
+def test_predict_says_how_to_start_the_endpoint(run) -> None:
+    refused = run("predict")
+    assert refused.exit_code == 1
+    assert "headwater up" in refused.output
+    assert "Traceback" not in refused.output
+
+
+def test_landing_twice_adds_nothing(run, tmp_path: Path) -> None:
+    first = json.loads(run("land", "--until", "2013-01-03", "--json").output)
+    again = json.loads(run("land", "--until", "2013-01-03", "--json").output)
+    assert first["new_files"] == 3 * 3 + 3
+    assert again["new_files"] == 0
+    assert (tmp_path / "landing" / "flights" / "2013-01-03.csv").exists()
+
+
+def test_status_of_a_project_that_never_ran(run) -> None:
+    told = json.loads(run("status", "--json").output)
+    assert told["processes"] == {}
+    assert told["champions"] == {}
+    assert told["landed"]["flights"] == "nothing"
+    run("land", "--until", "2013-01-02")
+    assert json.loads(run("status", "--json").output)["landed"]["flights"] == (
+        "2 days, 2013-01-01 to 2013-01-02, 2 not computed yet"
+    )
+
+
+def test_down_with_nothing_running(run) -> None:
+    told = run("down")
+    assert told.exit_code == 0
+    assert "Nothing was running" in told.output
