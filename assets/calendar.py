@@ -13,5 +13,5 @@ DAYS = dg.DailyPartitionsDefinition(start_date="2013-01-01", end_date="2014-01-0
 # A range is one run, never one run a day: a run costs seconds before it does anything.
 ONE_RUN = dg.BackfillPolicy.single_run()
 
-# A daily file and what is made from it should be there a little after the next day began; a day later is a fault.
+# A daily file and what is made from it should be there soon after the next day began.
 FRESH_DAILY = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=26), fail_window=timedelta(hours=48))

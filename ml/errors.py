@@ -44,7 +44,7 @@ class OutsideTurn(HeadwaterError):
 
     def __init__(self, file: Path) -> None:
         super().__init__(
-            f'"{file}" may be opened only inside a writer\'s turn. Write: with workshop.turn(): workshop.connect()'
+            f'"{file}" may be opened only inside a writer\'s turn: with workshop.turn(): workshop.connect()'
         )
 
 
@@ -55,6 +55,16 @@ class WorkshopLocked(HeadwaterError):
         super().__init__(
             f'"{file}" is open in a process that did not queue for its turn: {reason} Close it there '
             "(a DuckDB shell or notebook should open a copy), then run this again."
+        )
+
+
+class WorkshopUnreadable(HeadwaterError):
+    """DuckDB cannot open the workshop's file."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        super().__init__(
+            f'"{file}" cannot be opened: {reason} If it is damaged, move it away: raw is made again from the '
+            "kept copies of the landed files, and the tables from raw."
         )
 
 
@@ -104,8 +114,9 @@ class FeatureRowsMismatch(HeadwaterError):
 
     def __init__(self, n_asked: int, n_answered: int) -> None:
         super().__init__(
-            f"The feature SQL answered {n_answered} rows for a request of {n_asked}, or in duplicate. It must carry "
-            "`request_row` through and neither drop nor double a row: look up with as_of, never with an inner join."
+            f"The feature SQL answered {n_answered} rows, or some in duplicate, for a request of {n_asked}. "
+            "It must carry `request_row` through and neither drop nor double a row: look up with as_of, "
+            "never with an inner join."
         )
 
 
@@ -149,8 +160,8 @@ class SelfTestFailed(HeadwaterError):
 
     def __init__(self, model: str, version: str, reason: str) -> None:
         super().__init__(
-            f'Version {version[:12]} of "{model}" failed its self-test: {reason}. It is not taken into service; '
-            "what served before goes on. Train again, or promote another version."
+            f'Version {version[:12]} of "{model}" failed its self-test: {reason}. It is not taken into '
+            "service; what served before goes on. Train again, or promote another version."
         )
 
 
@@ -200,7 +211,9 @@ class ManifestUnfit(HeadwaterError):
     """dbt's manifest lacks what a feature definition needs."""
 
     def __init__(self, table: str, problem: str) -> None:
-        super().__init__(f'Table "{table}" can\'t be used by a model: {problem}. Correct it in the dbt project.')
+        super().__init__(
+            f'Table "{table}" can\'t be used by a model: {problem}. Correct it in the dbt project.'
+        )
 
 
 class EmptySplit(HeadwaterError):
@@ -237,7 +250,9 @@ class ColumnMissing(HeadwaterError):
     """A column that a model needs isn't in the rows given."""
 
     def __init__(self, model: str, column: str, present: Iterable[str]) -> None:
-        super().__init__(f'Model "{model}" needs column "{column}", which is not there. {nearest(column, present)}')
+        super().__init__(
+            f'Model "{model}" needs column "{column}", which is not there. {nearest(column, present)}'
+        )
 
 
 class ColumnUnfit(HeadwaterError):
@@ -261,7 +276,9 @@ class LabelUnfit(HeadwaterError):
     """A label that isn't true or false."""
 
     def __init__(self, model: str, column: str, found: str) -> None:
-        super().__init__(f'Label "{column}" of model "{model}" is {found}; expected is boolean, or integer 0 and 1.')
+        super().__init__(
+            f'Label "{column}" of model "{model}" is {found}; expected is boolean, or integer 0 and 1.'
+        )
 
 
 class OneClass(HeadwaterError):
@@ -331,7 +348,9 @@ class LedgerUnusable(HeadwaterError):
     """The ledger's database can't be reached or written."""
 
     def __init__(self, url: str, reason: str) -> None:
-        super().__init__(f'Ledger "{url}": {reason}. Look whether HEADWATER_LEDGER is right and the database is up.')
+        super().__init__(
+            f'Ledger "{url}": {reason}. Look whether HEADWATER_LEDGER is right and the database is up.'
+        )
 
 
 class PackagingFailed(HeadwaterError):
@@ -350,3 +369,10 @@ class UnknownTag(HeadwaterError):
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         super().__init__(f'No edition of the published tables has the tag "{name}". {nearest(name, known)}')
+
+
+class SettingRefused(HeadwaterError):
+    """An environment variable holds something it can't."""
+
+    def __init__(self, name: str, value: str, expected: str) -> None:
+        super().__init__(f'{name} is "{value}"; expected {expected}. Change it or leave it out.')

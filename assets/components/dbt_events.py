@@ -3,7 +3,7 @@
 Which tables there are is the component's; how they are stored is the lake's.
 """
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -47,6 +47,7 @@ def table_events(
     specs: Mapping[str, dg.AssetSpec],
     checks: Mapping[str, dg.AssetCheckSpec],
     selected_checks: Set[dg.AssetCheckKey],
+    log_event: Callable[[dg.AssetMaterialization], None],
 ) -> Events:
     """Build, publish, report; a failed table or blocking test ends the step after everything is reported.
 
@@ -124,17 +125,24 @@ def _files(connection: Any, step: BuiltTables) -> Iterator[Arrival]:
     yield from (Arrival(source, day, sha256) for source, day, sha256 in newest)
 
 
-def _materialized(
-    result: NodeResult,
-    node: Node,
-    specs: Mapping[str, dg.AssetSpec],
-    facts: Mapping[str, Any],
-    step: BuiltTables,
-) -> dg.MaterializeResult:
-    metadata = {"seconds": round(result.seconds, 3), **facts}
-    if node["resource_type"] == "model":
-        metadata["dagster/column_lineage"] = _lineage(node, specs[node["unique_id"]], step)
-    return dg.MaterializeResult(asset_key=specs[node["unique_id"]].key, metadata=metadata)
+def _materialized(result: NodeResult, spec: dg.AssetSpec, facts: Mapping[str, Any]) -> dg.MaterializeResult:
+    return dg.MaterializeResult(asset_key=spec.key, metadata={"seconds": round(result.seconds, 3), **facts})
+
+
+def _with_lineage(
+    node: Node, spec: dg.AssetSpec, facts: dict[str, Any], step: BuiltTables
+) -> dg.AssetMaterialization | None:
+    """Column lineage: among the facts of a day's event; for a range once, as an event of its last day.
+
+    Dagster repeats a range's metadata for each day, which would be 100 MB of lineage for nine months.
+    """
+    if node["resource_type"] != "model":
+        return None
+    lineage = {"dagster/column_lineage": _lineage(node, spec, step)}
+    if step.first_day == step.last_day:
+        facts |= lineage
+        return None
+    return dg.AssetMaterialization(spec.key, partition=step.last_day, metadata={**facts, **lineage})
 
 
 def _lineage(node: Node, spec: dg.AssetSpec, step: BuiltTables) -> dg.TableColumnLineage:

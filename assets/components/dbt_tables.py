@@ -24,7 +24,7 @@ class DbtTables(dg.Component, dg.Model, dg.Resolvable):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         runner = DbtRunner(Settings.from_env())
-        translator = TableTranslator(tuple(self.owners))
+        translator = TableTranslator(runner.manifest, tuple(self.owners))
         nodes = list(tables_of(runner.manifest))
         daily = [node for node in nodes if is_daily(node)]
         reference = [node for node in nodes if not is_daily(node)]
@@ -58,7 +58,7 @@ def _step(
         built = BuiltTables(
             runner, platform, tuple(selected), days.start if days else None, days.end if days else None
         )
-        yield from table_events(built, specs, checks, context.selected_asset_check_keys)
+        yield from table_events(built, specs, checks, context.selected_asset_check_keys, context.log_event)
 
     return build
 

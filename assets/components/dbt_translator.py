@@ -18,8 +18,9 @@ Node = Mapping[str, Any]
 class TableTranslator(DagsterDbtTranslator):
     """Keys from folders, partitions from the `day` column, windows from the declared look-back."""
 
-    def __init__(self, owners: tuple[str, ...]) -> None:
+    def __init__(self, manifest: Mapping[str, Any], owners: tuple[str, ...] = ()) -> None:
         super().__init__()
+        self._manifest = manifest
         self._owners = owners
 
     def get_asset_key(self, dbt_resource_props: Node) -> dg.AssetKey:
@@ -47,12 +48,19 @@ class TableTranslator(DagsterDbtTranslator):
         self, dbt_resource_props: Node, dbt_parent_resource_props: Node
     ) -> dg.PartitionMapping | None:
         both_daily = is_daily(dbt_resource_props) and is_daily(dbt_parent_resource_props)
-        lookback = table_meta(dbt_resource_props).get("lookback_days", 0)
+        lookback = self._lookback_into(dbt_parent_resource_props["unique_id"])
         if not both_daily or dbt_resource_props is dbt_parent_resource_props or not lookback:
             return None
         return dg.TimeWindowPartitionMapping(
             start_offset=-lookback, allow_nonexistent_upstream_partitions=True
         )
+
+    def _lookback_into(self, parent: str) -> int:
+        """Days back that the widest reader of a table looks: one step may map a table in one way only."""
+        children = (
+            self._manifest["nodes"].get(child) for child in self._manifest["child_map"].get(parent, ())
+        )
+        return max((int(table_meta(child).get("lookback_days", 0)) for child in children if child), default=0)
 
 
 def tables_of(manifest: Mapping[str, Any]) -> Iterator[Node]:

@@ -70,5 +70,5 @@ class PredictionModel(dg.Component):
 
 
 def _keys(runner: DbtRunner, tables: tuple[str, str]) -> list[dg.AssetKey]:
-    translator = TableTranslator(())
+    translator = TableTranslator(runner.manifest)
     return [translator.get_asset_key(node) for node in tables_of(runner.manifest) if node["name"] in tables]

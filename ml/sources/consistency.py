@@ -1,0 +1,133 @@
+"""Whether the parts of a source's declaration fit together.
+
+What the parts are does not belong here.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import duckdb
+from pydantic import BaseModel, ValidationError
+
+from ml.errors import nearest
+from ml.sources import clocks
+from ml.sources.declaration import SQL_TYPES, Source
+
+Fault = tuple[str, object, str]  # field, its value, what was expected
+_RESERVED = ("source_file_id", "row_number", "day", "event_at", "known_at", "loaded_at")
+
+
+def explain(error: ValidationError) -> Fault:
+    """The first fault pydantic found, with the fields that are nearest to an unknown one."""
+    first = error.errors()[0]
+    field = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        like = nearest(str(first["loc"][-1]), _fields_at(first["loc"]))
+        return field, first["input"], f"a known field. {like}"
+    if first["type"] == "missing":
+        return field, None, "a value: this field has no default"
+    return field, first["input"], str(first["msg"])
+
+
+def check(source: Source) -> Iterator[Fault]:
+    """Every part that does not fit the others; nothing when the declaration is sound."""
+    yield from _names(source)
+    yield from _dates(source)
+    yield from _facts(source)
+    yield from _expressions(source)
+
+
+def _names(source: Source) -> Iterator[Fault]:
+    names = [column.name for column in source.columns]
+    for field, given in {
+        "columns.name": names,
+        "columns.header": [column.in_file for column in source.columns],
+        "facts.name": [fact.name for fact in source.facts],
+        "lookups.name, derived": [*names, *(lookup.name for lookup in source.lookups), *source.derived],
+    }.items():
+        for name in (name for name, n in Counter(given).items() if n > 1):
+            yield field, name, "a name that is given once"
+    for name in (*names, *source.derived, *(lookup.name for lookup in source.lookups)):
+        if name in _RESERVED or name.endswith("_known_at"):
+            expected = (
+                f"a name of your own, and for a column `header: {name}` (in raw, {', '.join(_RESERVED)} and "
+                "*_known_at are the platform's)"
+            )
+            yield "columns.name", name, expected
+    yield from _unknown("key", source.key, names)
+    for column in source.columns:
+        if column.nullable and column.name in source.key:
+            yield "key", column.name, "a column that is not nullable"
+    yield from _unknown("lookups.column", (lookup.column for lookup in source.lookups), names)
+
+
+def _unknown(field: str, given: Iterable[str], names: Iterable[str]) -> Iterator[Fault]:
+    known = list(names)
+    for name in given:
+        if name not in known:
+            yield field, name, f"a declared column. {nearest(name, known)}"
+
+
+def _dates(source: Source) -> Iterator[Fault]:
+    if source.cadence == "daily" and source.start is None:
+        yield "start", None, "the first day a file may name, since cadence is daily"
+    if source.cadence == "once" and (source.start or source.end):
+        yield "start", source.start, "nothing, since a source with cadence once has no days"
+    for column in source.columns:
+        for bound in (column.minimum, column.maximum):
+            if bound is not None and isinstance(bound, float) != (column.type in {"integer", "real"}):
+                yield f"columns.{column.name}.minimum/maximum", bound, f"a value of type {column.type}"
+
+
+def _facts(source: Source) -> Iterator[Fault]:
+    names = [column.name for column in source.columns]
+    given = [name for fact in source.facts for name in fact.columns]
+    yield from _unknown("facts.columns", (name for name in given if name != "*"), names)
+    for name in (name for name, n in Counter(given).items() if n > 1):
+        yield "facts.columns", name, "one fact for each column"
+    missing = [name for name in names if name not in given]
+    if missing and "*" not in given:
+        yield "facts.columns", missing[0], 'a fact that says when it is known (or `columns: ["*"]` in one)'
+
+
+def _expressions(source: Source) -> Iterator[Fault]:
+    columns = {column.name: column.sql_type for column in source.columns} | {"day": "DATE"}
+    columns |= {lookup.name: SQL_TYPES[lookup.type] for lookup in source.lookups}
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'")
+        clocks.install(con)
+        con.execute(
+            f"create view bound as select {', '.join(f'null::{t} as {n}' for n, t in columns.items())}"
+        )
+        relation = "bound"
+        for field, name, expression, expected in _all_expressions(source):
+            try:
+                bound = con.execute(f"describe select try({expression}) as value from {relation}").fetchone()
+            except duckdb.Error as error:
+                yield field, expression, f"DuckDB SQL over {', '.join(columns)}; DuckDB says: {error}"
+                return
+            if expected and bound and bound[1] != expected:
+                yield field, expression, f"an expression of type {expected}, not {bound[1]}"
+            if name:
+                relation = f"(select *, ({expression}) as {name} from {relation})"
+                columns[name] = "derived"
+
+
+def _all_expressions(source: Source) -> Iterator[tuple[str, str | None, str, str | None]]:
+    for name, expression in source.derived.items():
+        yield f"derived.{name}", name, expression, None
+    yield "event_at", None, source.event_at, "TIMESTAMP"
+    for fact in source.facts:
+        yield f"facts.{fact.name}.known_at", None, fact.known_at, "TIMESTAMP"
+    for rule in source.rules:
+        yield f"rules.{rule.name}.expression", None, rule.expression, "BOOLEAN"
+
+
+def _fields_at(location: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = Source
+    for part in location[:-1]:
+        annotation = model.model_fields[part].annotation if isinstance(part, str) else None
+        for inner in (annotation, *getattr(annotation, "__args__", ())):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                model = inner
+    return list(model.model_fields)

@@ -1,0 +1,175 @@
+"""What a source is: the declaration that turns landed files into raw rows.
+
+Reading files, checking rows and storing them do not belong here.
+"""
+
+import datetime
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ml.errors import BadDeclaration
+
+ColumnType = Literal["integer", "real", "text", "timestamp", "date", "boolean"]
+SQL_TYPES: Mapping[ColumnType, str] = {
+    "integer": "BIGINT",
+    "real": "DOUBLE",
+    "text": "VARCHAR",
+    "timestamp": "TIMESTAMP",
+    "date": "DATE",
+    "boolean": "BOOLEAN",
+}
+_NAME = r"^[a-z][a-z0-9_]*$"
+
+
+class _Declared(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CsvFormat(_Declared):
+    """How the file's bytes become cells: UTF-8 text, one header line, quotes doubled inside quotes."""
+
+    type: Literal["csv"] = "csv"
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    null_values: tuple[str, ...] = ("",)
+
+
+class Column(_Declared):
+    """One column of the file; `header` is its name there when it differs from its name in raw.
+
+    A timestamp without offset is UTC; one with an offset is turned into UTC.
+    """
+
+    name: str = Field(pattern=_NAME)
+    type: ColumnType
+    header: str | None = None
+    nullable: bool = False
+    description: str = ""
+    minimum: float | datetime.date | datetime.datetime | None = None
+    maximum: float | datetime.date | datetime.datetime | None = None
+    allowed: tuple[str, ...] = ()
+
+    @property
+    def in_file(self) -> str:
+        """The column's name in the file's header."""
+        return self.header or self.name
+
+    @property
+    def sql_type(self) -> str:
+        """The column's DuckDB type in raw."""
+        return SQL_TYPES[self.type]
+
+
+class Lookup(_Declared):
+    """A value found by `column` in another source's current raw rows, named `name` in expressions.
+
+    `also` adds keys that the other source lacks; where both have one, the other source's value holds.
+    """
+
+    name: str = Field(pattern=_NAME)
+    column: str
+    source: str = Field(pattern=_NAME)
+    key: str
+    value: str
+    type: ColumnType = "text"
+    also: dict[str, str] = Field(default_factory=dict)
+
+
+class Fact(_Declared):
+    """Columns that become known at one time; `known_at` is SQL that yields that time in UTC.
+
+    `columns: ["*"]` means every column that no other fact names.
+    """
+
+    name: str = Field(pattern=_NAME)
+    columns: tuple[str, ...] = Field(min_length=1)
+    known_at: str
+    description: str = ""
+
+
+class Rule(_Declared):
+    """SQL that is true for a good row; a row for which it is false or NULL is a bad one."""
+
+    name: str = Field(pattern=_NAME)
+    expression: str
+    message: str
+
+
+class BadRows(_Declared):
+    """What happens to rows that break a rule: kept out of raw in quarantine, or the whole file refused."""
+
+    action: Literal["quarantine", "fail"]
+    max_share: float = Field(default=0.05, ge=0, le=1)
+
+
+class Source(_Declared):
+    """Where raw rows come from: one YAML entry.
+
+    Expressions are DuckDB SQL over the columns, the lookups, the `derived` values before them, and `day` (the
+    day in the file's name). Make one by `Source.declare`, which checks that the parts fit.
+    """
+
+    name: str = Field(pattern=_NAME)
+    description: str = Field(min_length=1)
+    owners: tuple[str, ...] = ()
+    cadence: Literal["daily", "once"]
+    start: datetime.date | None = None
+    end: datetime.date | None = None
+    format: CsvFormat = CsvFormat()
+    columns: tuple[Column, ...] = Field(min_length=1)
+    key: tuple[str, ...] = Field(min_length=1)
+    duplicates: Literal["quarantine", "keep"] = "quarantine"
+    min_rows: int = Field(default=1, ge=0)
+    lookups: tuple[Lookup, ...] = ()
+    derived: dict[str, str] = Field(default_factory=dict)
+    event_at: str
+    facts: tuple[Fact, ...] = Field(min_length=1)
+    rules: tuple[Rule, ...] = ()
+    bad_rows: BadRows
+
+    @classmethod
+    def declare(cls, attributes: Mapping[str, Any], where: str = "") -> Self:
+        """The source that `attributes` describe; `where` (a file) goes into the error.
+
+        Raises BadDeclaration, which names the field, its value and what is allowed.
+        """
+        from ml.sources.consistency import check, explain
+
+        name = str(attributes.get("name", "?"))
+        try:
+            source = cls.model_validate(attributes)
+        except ValidationError as error:
+            raise BadDeclaration(name, where, *explain(error)) from error
+        for field, value, expected in check(source):
+            raise BadDeclaration(name, where, field, value, expected)
+        return source
+
+    @property
+    def known_columns(self) -> tuple[str, ...]:
+        """`<fact>_known_at` of each fact when there are several, else nothing."""
+        return tuple(f"{fact.name}_known_at" for fact in self.facts) if len(self.facts) > 1 else ()
+
+    def fact_of(self, column: str) -> Fact:
+        """The fact that a declared column belongs to."""
+        named = next((fact for fact in self.facts if column in fact.columns), None)
+        return named or next(fact for fact in self.facts if fact.columns == ("*",))
+
+    def raw_columns(self) -> dict[str, str]:
+        """Column names of `raw.<name>` with their DuckDB types, in order."""
+        declared = {column.name: column.sql_type for column in self.columns}
+        times = dict.fromkeys(("event_at", "known_at", *self.known_columns, "loaded_at"), "TIMESTAMP")
+        return {**declared, "source_file_id": "VARCHAR", "row_number": "INTEGER", "day": "DATE", **times}
+
+    def digest(self) -> str:
+        """SHA-256 over everything that decides which rows a file gives."""
+        told = json.dumps(_without_words(self.model_dump(mode="json", exclude={"owners", "start", "end"})))
+        return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _without_words(told: Any) -> Any:
+    if isinstance(told, dict):
+        return {name: _without_words(value) for name, value in told.items() if name != "description"}
+    return [_without_words(value) for value in told] if isinstance(told, list) else told

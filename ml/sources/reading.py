@@ -1,0 +1,141 @@
+"""A landed file's bytes as cells: text, with the faults that the whole file is refused for.
+
+What the text should mean (types, ranges, rules) does not belong here.
+"""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pc
+
+from ml.errors import FileRefused, nearest
+from ml.sources.declaration import Source
+
+
+@dataclass(frozen=True)
+class Misshapen:
+    """A line with too few or too many fields; `row_number` 1 is the first line after the header."""
+
+    row_number: int
+    n_fields: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A file's cells: string columns `_cell_0`… and `row_number`, and the lines that have no cells."""
+
+    table: pa.Table
+    misshapen: tuple[Misshapen, ...]
+
+    @property
+    def n_rows(self) -> int:
+        """Data rows in the file, misshapen ones included."""
+        return int(self.table.num_rows) + len(self.misshapen)
+
+
+def read_cells(source: Source, path: Path, data: bytes) -> Cells:
+    """Parse `data`, the bytes of `path`. Raises FileRefused naming row and column where there is one."""
+    if not data.strip():
+        raise FileRefused(path, "the file is empty", "a header and at least one row")
+    _check_text(source, path, data)
+    _check_header(source, path, data)
+    if not data.endswith(b"\n"):
+        last = data.rsplit(b"\n", 1)[-1].decode()
+        raise FileRefused(
+            path,
+            f'the file is cut off: its last line "{_short(last)}" does not end with a newline',
+            "the whole file",
+            row=max(data.count(b"\n"), 1),
+        )
+    cells = _parse(source, path, data)
+    cut = [line for line in cells.misshapen if line.row_number == cells.n_rows]
+    if cut and cut[0].n_fields < len(source.columns):
+        found = f'the file is cut off: its last line "{_short(cut[0].text)}" has {cut[0].n_fields} fields'
+        raise FileRefused(path, found, f"{len(source.columns)} fields", row=cut[0].row_number)
+    if cells.n_rows < source.min_rows:
+        raise FileRefused(path, f"it has {cells.n_rows} rows after the header", f"at least {source.min_rows}")
+    return cells
+
+
+def _check_text(source: Source, path: Path, data: bytes) -> None:
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        line_start = data.rfind(b"\n", 0, error.start) + 1
+        index = data.count(source.format.delimiter.encode(), line_start, error.start)
+        column = source.columns[min(index, len(source.columns) - 1)].in_file
+        row = data.count(b"\n", 0, error.start)
+        found = f"byte 0x{data[error.start]:02x} at offset {error.start} is not UTF-8"
+        raise FileRefused(path, found, "UTF-8 text", row=row, column=column) from error
+    if b"\x00" in data:
+        row = data.count(b"\n", 0, data.index(b"\x00"))
+        raise FileRefused(path, "a NUL byte is not text", "UTF-8 text", row=row)
+
+
+def _check_header(source: Source, path: Path, data: bytes) -> None:
+    line = data.split(b"\n", 1)[0].decode("utf-8-sig").rstrip("\r")
+    found = next(csv.reader([line], delimiter=source.format.delimiter), [])
+    wanted = [column.in_file for column in source.columns]
+    if found == wanted:
+        return
+    missing = [name for name in wanted if name not in found]
+    extra = [name for name in found if name not in wanted]
+    if missing:
+        like = f" {nearest(missing[0], extra)}" if extra else ""
+        raise FileRefused(
+            path, f"the column is missing from the header{like}", ",".join(wanted), column=missing[0]
+        )
+    if extra:
+        raise FileRefused(
+            path, "the header has a column that is not declared", ",".join(wanted), column=extra[0]
+        )
+    if len(found) != len(wanted):
+        twice = next(name for name in found if found.count(name) > 1)
+        raise FileRefused(path, "the header has the column twice", ",".join(wanted), column=twice)
+    place = next(i for i, name in enumerate(found) if name != wanted[i])
+    told = f'the columns are in another order: place {place + 1} holds "{found[place]}"'
+    raise FileRefused(path, told, f'"{wanted[place]}" there', column=found[place])
+
+
+def _parse(source: Source, path: Path, data: bytes) -> Cells:
+    names = [f"_cell_{i}" for i in range(len(source.columns))]
+    misshapen: list[Misshapen] = []
+
+    def set_aside(row: Any) -> str:
+        misshapen.append(Misshapen(row.number - 1, row.actual_columns, row.text))
+        return "skip"
+
+    try:
+        table = pc.read_csv(
+            io.BytesIO(data),
+            read_options=pc.ReadOptions(
+                use_threads=False, block_size=len(data) + 1, skip_rows=1, column_names=names
+            ),
+            parse_options=pc.ParseOptions(
+                delimiter=source.format.delimiter,
+                newlines_in_values=True,
+                ignore_empty_lines=False,
+                invalid_row_handler=set_aside,
+            ),
+            convert_options=pc.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                null_values=list(source.format.null_values),
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise FileRefused(path, f"it is not CSV: {error}", "CSV as declared") from error
+    aside = {row.row_number for row in misshapen}
+    numbers = [n for n in range(1, table.num_rows + len(aside) + 1) if n not in aside] if aside else None
+    rows = pa.array(numbers or range(1, table.num_rows + 1), pa.int32())
+    return Cells(table.append_column("row_number", rows), tuple(misshapen))
+
+
+def _short(text: str, most: int = 60) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,110 @@
+"""Declarations that cannot be what was meant are refused when they are made, by field and value."""
+
+from typing import Any
+
+import pytest
+
+from ml.errors import BadDeclaration
+from ml.sources import Source, declared_sources
+from ml.sources.declaration import Column
+from tests.conftest import ROOT
+from tests.ml.readings import DECLARED, declared
+
+COLUMNS = DECLARED["columns"]
+FACT = DECLARED["facts"][0]
+
+BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "unknown field": ({"colums": []}, ['"colums"', "Did you mean 'columns'?"]),
+    "unknown field inside": (
+        {"bad_rows": {"action": "fail", "max_shares": 0.1}},
+        ['"0.1"', '"bad_rows.max_shares"', "Did you mean 'max_share'?"],
+    ),
+    "unknown choice": ({"cadence": "hourly"}, ['"hourly" at "cadence"', "'daily' or 'once'"]),
+    "unknown type": (
+        {"columns": [*COLUMNS, {"name": "x", "type": "int"}]},
+        ['"int" at "columns.5.type"', "'integer', 'real', 'text'"],
+    ),
+    "no policy for when it is known": ({"facts": []}, ['at "facts"', "at least 1 item"]),
+    "a fact without its time": (
+        {"facts": [{"name": "reading", "columns": ["*"]}]},
+        ['nothing at "facts.0.known_at"', "has no default"],
+    ),
+    "share above one": (
+        {"bad_rows": {"action": "quarantine", "max_share": 5}},
+        ['"5" at "bad_rows.max_share"', "less than or equal to 1"],
+    ),
+    "key of no column": ({"key": ["metre"]}, ['"metre" at "key"', "Did you mean 'meter'?"]),
+    "key that may be missing": ({"key": ["value"]}, ['"value" at "key"', "not nullable"]),
+    "a column twice": ({"columns": [*COLUMNS, COLUMNS[0]]}, ['"meter" at "columns.name"', "given once"]),
+    "the platform's name": (
+        {"columns": [*COLUMNS, {"name": "day", "type": "integer"}]},
+        ['"day" at "columns.name"', "header: day"],
+    ),
+    "a fact's column": (
+        {"facts": [FACT | {"columns": ["valu"]}]},
+        ['"valu" at "facts.columns"', "Did you mean 'value'?"],
+    ),
+    "a column of no fact": ({"facts": [FACT | {"columns": ["meter"]}]}, ['"clock_hour" at "facts.columns"']),
+    "a column of two facts": (
+        {
+            "facts": [
+                FACT,
+                FACT | {"name": "other", "columns": ["value"]},
+                FACT | {"name": "b", "columns": ["value"]},
+            ]
+        },
+        ['"value" at "facts.columns"', "one fact for each column"],
+    ),
+    "daily without a start": ({"start": None}, ['nothing at "start"', "first day"]),
+    "SQL of no column": ({"event_at": "read_att"}, ['"read_att" at "event_at"', "read_at", "DuckDB says"]),
+    "SQL that is no SQL": ({"event_at": "read_at +"}, ['"read_at +" at "event_at"', "DuckDB says"]),
+    "a time with a zone": (
+        {"event_at": "timezone('UTC', read_at)"},
+        ["of type TIMESTAMP, not TIMESTAMP WITH TIME ZONE"],
+    ),
+    "a rule that is no rule": (
+        {"rules": [{"name": "r", "expression": "clock_hour + 1", "message": "m"}]},
+        ['"rules.r.expression"', "of type BOOLEAN"],
+    ),
+    "a bound of another type": (
+        {"columns": [COLUMNS[0] | {"minimum": 3}, *COLUMNS[1:]]},
+        ['"3.0" at "columns.meter.minimum/maximum"', "of type text"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_declaration_names_field_value_and_what_is_allowed(case: str) -> None:
+    changes, told = BAD[case]
+
+    with pytest.raises(BadDeclaration) as raised:
+        Source.declare(DECLARED | changes, "assets/defs/readings/defs.yaml")
+
+    for part in ('"readings"', '"assets/defs/readings/defs.yaml"', *told):
+        assert part in str(raised.value)
+
+
+def test_raw_columns_are_the_declared_ones_and_the_times() -> None:
+    two = declared(facts=[FACT, FACT | {"name": "state", "columns": ["state"]}])
+
+    assert list(two.raw_columns()) == [
+        *("meter", "clock_hour", "value", "state", "read_at", "source_file_id", "row_number", "day"),
+        *("event_at", "known_at", "reading_known_at", "state_known_at", "loaded_at"),
+    ]
+    assert "reading_known_at" not in declared().raw_columns()
+    assert [two.fact_of(name).name for name in ("state", "value")] == ["state", "reading"]
+
+
+def test_a_column_s_bounds_may_be_dates() -> None:
+    column = Column.model_validate({"name": "at", "type": "date", "minimum": "2024-01-01"})
+    assert str(column.minimum) == "2024-01-01"
+
+
+def test_the_project_s_own_sources_are_sound() -> None:
+    found = {source.name: source for source in declared_sources(ROOT)}
+
+    assert list(found) == ["airlines", "airports", "flights", "planes", "schedules", "weather"]
+    assert found["flights"].known_columns == ("schedule_known_at", "departure_known_at", "arrival_known_at")
+    for source in found.values():
+        assert source.owners
+        assert all(column.description for column in source.columns)
