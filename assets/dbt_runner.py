@@ -5,6 +5,7 @@ component's. A process a model would cost 5 CPU-seconds each, an invocation here
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import threading
@@ -68,15 +69,35 @@ class DbtRunner:
         loaded: dict[str, Any] = json.loads(self.manifest_path.read_text())
         return loaded
 
+    def code(self) -> str:
+        """A digest of every table's SQL and YAML and of the macros; not of tests."""
+        nodes = [
+            node for node in self.manifest["nodes"].values() if node["resource_type"] in {"model", "seed"}
+        ]
+        parts = [(n["unique_id"], n["checksum"]["checksum"], n["config"], n["columns"]) for n in nodes]
+        macros = [
+            (m["unique_id"], m["macro_sql"])
+            for m in self.manifest["macros"].values()
+            if m["package_name"] == self.manifest["metadata"]["project_name"]
+        ]
+        told = json.dumps([sorted(parts, key=lambda part: part[0]), sorted(macros)], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()
+
     def lookback_days(self) -> int:
         """How many days back the widest daily table reads."""
         metas = (node["config"].get("meta") or {} for node in self.manifest["nodes"].values())
         return max((int(meta.get("lookback_days", 0)) for meta in metas), default=0)
 
-    def build(self, tables: Sequence[str], *, first_day: str, last_day: str) -> Iterator[NodeResult]:
-        """Build and test the named tables for the days from `first_day` to `last_day`, both included."""
+    def build(
+        self, tables: Sequence[str], *, first_day: str, last_day: str, anew: bool = False
+    ) -> Iterator[NodeResult]:
+        """Build and test the named tables for the days from `first_day` to `last_day`, both included.
+
+        `anew` drops what the tables held, which other columns or types need.
+        """
         args = ["build", "--select", *tables, "--vars", _vars(start_day=first_day, end_day=last_day)]
-        yield from self._invoke([*args, "--exclude-resource-type", "unit_test"])
+        refresh = ["--full-refresh"] if anew else []
+        yield from self._invoke([*args, *refresh, "--exclude-resource-type", "unit_test"])
 
     def unit_test(self) -> Iterator[NodeResult]:
         """Run the unit tests that stand beside the tables."""

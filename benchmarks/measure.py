@@ -18,7 +18,7 @@ from ml.settings import Settings
 
 @dataclass(frozen=True)
 class Cost:
-    """What one process and everything below it took: CPU and wall seconds, peak resident MB of one process."""
+    """What a process and those below it took: CPU and wall seconds, peak resident MB of one."""
 
     cpu_s: float
     wall_s: float

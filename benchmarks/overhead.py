@@ -1,8 +1,8 @@
 """What the platform costs beside the bare libraries: the whole graph over nine months, and a plain script.
 
-Both read the same files, run the same compiled SQL and data tests, and train with the same parameters, one
-after the other in the same run. The graph also keeps copies of the files, publishes to Iceberg, draws the report,
-writes Dagster's events and builds the Bento.
+Both read the same files, run the same compiled SQL and data tests and train with the same parameters, in
+turn in one run. The graph also keeps copies of the files, publishes to Iceberg, draws the report, writes
+Dagster's events and builds the Bento.
 """
 
 import json

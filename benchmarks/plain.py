@@ -42,7 +42,8 @@ def take_in(con: duckdb.DuckDBPyConnection, source: Source, landing: Path) -> No
     nulls = [value for value in source.format.null_values if value]
     con.execute(
         f"create or replace temp table _cells as select {cells}, filename as _file, "
-        "row_number() over () as row_number from read_csv($files, all_varchar = true, nullstr = $nulls, filename = true)",
+        "row_number() over () as row_number "
+        "from read_csv($files, all_varchar = true, nullstr = $nulls, filename = true)",
         {"files": files, "nulls": nulls or [""]},
     )
     day = r"try_cast(regexp_extract(_file, '([^/]+)\.csv$', 1) as date)"
@@ -73,8 +74,9 @@ def train(con: duckdb.DuckDBPyConnection, model: dict[str, Any]) -> dict[str, fl
         import lightgbm
     columns, label = model["columns"], model["label"]
     rows = con.execute(
-        f"select f.*, l.{label['column']}, l.{label['train_only_where']} as _train from {model['features']} as f "
-        f"join {model['labels']} as l using ({model['key']}) order by f.prediction_at, f.{model['key']}"
+        f"select f.*, l.{label['column']}, l.{label['train_only_where']} as _train "
+        f"from {model['features']} as f join {model['labels']} as l using ({model['key']}) "
+        f"order by f.prediction_at, f.{model['key']}"
     ).to_arrow_table()
     day = rows["day"].to_numpy()
     held_out = day >= np.unique(day)[-model["holdout_days"]]

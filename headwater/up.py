@@ -17,8 +17,11 @@ from headwater.land import land_with_bar
 from headwater.run import Graph, end_dead_runs
 from headwater.stack import Process, Running, Stack
 from ml.arrivals import due_segments
+from ml.computed import Computed
+from ml.lake.workshop import Workshop
 from ml.ledger import Ledger
 from ml.settings import Settings
+from ml.sources import declared_sources, rebuild_raw
 
 FIRST_LANDING_UNTIL = date(2013, 9, 30)
 
@@ -32,6 +35,7 @@ def bring_up(until: date | None, *, with_endpoint: bool, as_json: bool) -> None:
     voice, settings = Voice(as_json), Settings.from_env()
     with _Starting(Stack(settings), voice) as starting:
         _prepare(voice, settings)
+        _restore(voice, settings)
         _land(voice, settings, until)
         code_server_lives = services.CODE in starting.stack.running()
         starting.start(services.code_server(settings))
@@ -89,6 +93,16 @@ def _prepare(voice: Voice, settings: Settings) -> None:
         note.text = "made" if make_instance(settings) else "there already"
 
 
+def _restore(voice: Voice, settings: Settings) -> None:
+    """Make the workshop again from the kept files, when it is gone and they are not."""
+    sources = declared_sources(settings.project)
+    kept = [source for source in sources if (settings.home / "files" / source.name).is_dir()]
+    if kept and not (settings.home / "workshop.duckdb").exists():
+        with voice.step("make raw again from the kept files"):
+            rebuild_raw(Workshop(settings), settings, kept)
+            Computed(settings).forget()
+
+
 def _land(voice: Voice, settings: Settings, until: date | None) -> None:
     has_landed = settings.landing.is_dir() and any(settings.landing.iterdir())
     if until is None and has_landed:
@@ -100,7 +114,8 @@ def _land(voice: Voice, settings: Settings, until: date | None) -> None:
 
 def _compute(voice: Voice, settings: Settings) -> list[RunFailed]:
     with voice.step("look for days that are due") as note:
-        segments = due_segments(settings, DbtRunner(settings).lookback_days)
+        runner = DbtRunner(settings)
+        segments = due_segments(settings, runner.lookback_days, runner.code())
         note.text = ", ".join(map(str, segments)) or "none: everything landed is computed"
     if not segments:
         return []

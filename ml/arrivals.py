@@ -83,14 +83,19 @@ def not_computed(
     return [arrival for arrival in pending if computed.get((arrival.source, arrival.day)) != arrival.sha256]
 
 
-def due_segments(settings: Settings, lookback_days: Callable[[], int]) -> tuple[Segment, ...]:
+def due_segments(
+    settings: Settings, lookback_days: Callable[[], int], code: str | None = None
+) -> tuple[Segment, ...]:
     """The days of a project that are due now; `lookback_days` is asked only when there are any.
 
-    Nothing is opened that a writer may hold.
+    With `code` (a digest of the tables' SQL), every day is due when some were computed by other code. Nothing
+    is opened that a writer may hold.
     """
     sources = declared_sources(settings.project)
     computed = Computed(settings).files()
-    due = not_computed(landed_files(settings, sources), computed)
+    landed = landed_files(settings, sources)
+    is_other_code = code is not None and not Computed(settings).codes() <= {code}
+    due = landed if is_other_code else not_computed(landed, computed)
     days = {day for _, day in computed if day is not None}
     return plan(due, computed=days, lookback_days=lookback_days()) if due else ()
 

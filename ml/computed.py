@@ -22,6 +22,7 @@ _COMPUTED = sa.Table(
     sa.Column("day", sa.String, primary_key=True),
     sa.Column("sha256", sa.String, nullable=False),
     sa.Column("edition", sa.Integer, nullable=False),
+    sa.Column("code", sa.String, nullable=False),
 )
 
 
@@ -40,10 +41,11 @@ class Computed:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def record(self, files: Iterable[Arrival], edition: int) -> None:
-        """Note that an edition was made from these files; the same again changes nothing."""
+    def record(self, files: Iterable[Arrival], edition: int, code: str) -> None:
+        """Note that an edition was made from these files by this code; the same again changes nothing."""
         rows = [
-            {"source": f.source, "day": _text(f.day), "sha256": f.sha256, "edition": edition} for f in files
+            {"source": f.source, "day": _text(f.day), "sha256": f.sha256, "edition": edition, "code": code}
+            for f in files
         ]
         if not rows:
             return
@@ -54,6 +56,16 @@ class Computed:
             keys = [{"of_source": row["source"], "of_day": row["day"]} for row in rows]
             connection.execute(_COMPUTED.delete().where(same), keys)
             connection.execute(_COMPUTED.insert(), rows)
+
+    def forget(self) -> None:
+        """Note that nothing is computed any more, as when the workshop is gone."""
+        with self._engine.begin() as connection:
+            connection.execute(_COMPUTED.delete())
+
+    def codes(self) -> set[str]:
+        """The code that computed days were computed by: one, unless it changed in between."""
+        with self._engine.connect() as connection:
+            return set(connection.execute(sa.select(_COMPUTED.c.code).distinct()).scalars())
 
     def files(self) -> dict[tuple[str, date | None], str]:
         """The SHA-256 that each source and day was last computed from; day is None for a reference file."""

@@ -1,10 +1,11 @@
 """Every error the platform raises on purpose, each with what failed, the culprit and the way out.
 
-No handling, no logging: whoever catches one decides what to do with it.
+No handling, no logging: whoever catches one decides what to do with it. One file however long, so that what
+can go wrong is read in one place.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,7 +152,7 @@ class TablesNotBuilt(HeadwaterError):
     def __init__(self, command: str, cause: str) -> None:
         super().__init__(
             f"dbt {command} failed: {cause}. Nothing was published: readers keep what they have. "
-            "Mend the table or its data and run again; compiled SQL is under the home folder, in dbt/compiled."
+            "Mend the table or its data and run again; compiled SQL is in the home folder, dbt/compiled."
         )
 
 
@@ -286,8 +287,8 @@ class OneClass(HeadwaterError):
 
     def __init__(self, model: str, part: str, column: str, value: object, n_rows: int) -> None:
         super().__init__(
-            f'Label "{column}" of model "{model}" is {value!r} in all {n_rows:,} {part} rows; both classes are '
-            "needed. Look at the label table, or give the split more days."
+            f'Label "{column}" of model "{model}" is {value!r} in all {n_rows:,} {part} rows; both classes '
+            "are needed. Look at the label table, or give the split more days."
         )
 
 
@@ -322,8 +323,8 @@ class EvaluationNotFound(HeadwaterError):
 
     def __init__(self, model: str, version: str, evaluation: str, file: str, registry: str) -> None:
         super().__init__(
-            f'Registry "{registry}" holds no "{file}" of evaluation "{evaluation}" of {model} {version[:12]}. '
-            "Evaluate the version again."
+            f'Registry "{registry}" holds no "{file}" of evaluation "{evaluation}" of {model} '
+            f"{version[:12]}. Evaluate the version again."
         )
 
 
@@ -340,7 +341,7 @@ class ChampionChanged(HeadwaterError):
     def __init__(self, model: str, version: str, expected: str | None, found: str | None) -> None:
         super().__init__(
             f'Version "{version[:12]}" of model "{model}" is not promoted: it was judged against champion '
-            f"{(expected or 'none')[:12]!r}, but champion is now {(found or 'none')[:12]!r}. Evaluate it again."
+            f"{(expected or 'none')[:12]!r}, but champion is {(found or 'none')[:12]!r}. Evaluate it again."
         )
 
 

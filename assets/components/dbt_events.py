@@ -17,6 +17,7 @@ from assets.resources import Platform
 from ml.computed import Arrival, Computed
 from ml.errors import TablesNotBuilt
 from ml.lake.published import PublishBatch
+from ml.lake.workshop import Workshop
 from ml.sources.catalogue import declared_sources
 
 # A table that is made anew as a whole is published as a whole, whatever days its rows have.
@@ -56,11 +57,8 @@ def table_events(
     """
     by_id = {node["unique_id"]: node for node in step.nodes}
     with step.platform.workshop().turn() as turn:
-        results = list(
-            step.runner.build(
-                list(_names(step)), first_day=step.first_day or "", last_day=step.last_day or ""
-            )
-        )
+        days = {"first_day": step.first_day or "", "last_day": step.last_day or ""}
+        results = list(step.runner.build(list(_names(step)), **days, anew=_is_everything(turn, step)))
         failed = [result for result in results if not result.is_good]
         built = {r.unique_id: by_id[r.unique_id] for r in results if r.is_good and r.unique_id in by_id}
         with turn.connect() as connection:
@@ -68,13 +66,22 @@ def table_events(
             edition = {} if failed else _publish(connection, built, step)
     for result in results:
         if result.unique_id in built:
-            yield _materialized(
-                result, built[result.unique_id], specs, facts[result.unique_id] | edition, step
-            )
+            shown, spec = facts[result.unique_id] | edition, specs[result.unique_id]
+            lineage = _with_lineage(built[result.unique_id], spec, shown, step)
+            yield _materialized(result, spec, shown)
+            if lineage:
+                log_event(lineage)
         elif result.unique_id in checks and checks[result.unique_id].key in selected_checks:
             yield _checked(result, checks[result.unique_id])
     if failed:
         raise TablesNotBuilt(command="build", cause="; ".join(_why(result) for result in failed))
+
+
+def _is_everything(turn: Workshop, step: BuiltTables) -> bool:
+    """Whether the step's days are all that raw has, so that its tables can be made anew."""
+    with turn.connect() as connection:
+        first, last = connection.execute("select min(day), max(day) from raw.files").fetchone()
+    return bool(step.first_day and first and step.first_day <= str(first) and str(last) <= str(step.last_day))
 
 
 def _names(step: BuiltTables) -> Iterator[str]:
@@ -111,7 +118,7 @@ def _publish(connection: Any, built: Mapping[str, Node], step: BuiltTables) -> d
         return {}
     edition = step.platform.published().publish(batches).id
     if step.first_day is not None:
-        Computed(step.platform.settings).record(_files(connection, step), edition)
+        Computed(step.platform.settings).record(_files(connection, step), edition, step.runner.code())
     return {"edition": edition}
 
 

@@ -22,9 +22,8 @@ FILES_CHECK = "landed_files"
 class LandedSource(dg.Component):
     """Files of one kind that land in a folder; `attributes` are the source's declaration."""
 
-    def __init__(self, source: Source, declared_in: Path) -> None:
+    def __init__(self, source: Source) -> None:
         self.source = source
-        self._declared_in = declared_in
 
     @classmethod
     def get_model_cls(cls) -> type[Source]:
@@ -32,12 +31,11 @@ class LandedSource(dg.Component):
 
     @classmethod
     def load(cls, attributes: Source | None, context: dg.ComponentLoadContext) -> "LandedSource":
-        declared_in = context.path / "defs.yaml"
         given = attributes.model_dump() if attributes else {}
-        return cls(Source.declare(given, str(declared_in)), declared_in)
+        return cls(Source.declare(given, str(context.path / "defs.yaml")))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        return dg.Definitions(assets=[_landing(self.source), _raw(self.source, self._declared_in)])
+        return dg.Definitions(assets=[_landing(self.source), _raw(self.source)])
 
 
 def _landing(source: Source) -> dg.AssetSpec:
@@ -52,7 +50,7 @@ def _landing(source: Source) -> dg.AssetSpec:
     )
 
 
-def _raw(source: Source, declared_in: Path) -> dg.AssetsDefinition:
+def _raw(source: Source) -> dg.AssetsDefinition:
     is_daily = source.cadence == "daily"
 
     @dg.asset(
@@ -68,7 +66,7 @@ def _raw(source: Source, declared_in: Path) -> dg.AssetsDefinition:
         freshness_policy=FRESH_DAILY if is_daily else None,
         check_specs=[_sound_spec(source)],
         code_version=source.digest()[:12],
-        metadata={"dagster/column_schema": _schema(source), "dagster/code_references": _code(declared_in)},
+        metadata={"dagster/column_schema": _schema(source)},
     )
     def raw(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
         days = context.partition_key_range if is_daily else None
@@ -131,9 +129,3 @@ def _schema(source: Source) -> dg.TableSchema:
         for name, type_ in source.raw_columns().items()
     ]
     return dg.TableSchema(columns=columns)
-
-
-def _code(declared_in: Path) -> dg.CodeReferencesMetadataValue:
-    return dg.CodeReferencesMetadataValue(
-        code_references=[dg.LocalFileCodeReference(file_path=str(declared_in), label="defs.yaml")]
-    )

@@ -5,7 +5,6 @@ No maths and no I/O: each asset calls one step and shows its outcome.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import dagster as dg
@@ -32,7 +31,6 @@ class Shown:
     """What all assets of a model have in common in the UI."""
 
     declared: Declared
-    declared_in: Path
     ledger_kind: str
 
     def key(self, step: str) -> dg.AssetKey:
@@ -40,14 +38,12 @@ class Shown:
 
     def of(self, step: str, *kinds: str) -> dict[str, Any]:
         """Keyword arguments of one step's asset."""
-        code = dg.LocalFileCodeReference(file_path=str(self.declared_in), label=self.declared_in.name)
         return {
             "key": self.key(step),
             "group_name": self.declared.name,
             "owners": list(self.declared.owners),
             "tags": {"model": self.declared.name, "task": self.declared.task},
             "kinds": set(kinds),
-            "metadata": {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[code])},
         }
 
     def takes(self, *steps: str) -> dict[str, dg.AssetIn]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from assets.dbt_runner import DbtRunner
 from assets.resources import Platform
-from ml import gate, packaging, promotion, report, retrain
+from ml import canonical, gate, packaging, promotion, report, retrain
 from ml.bundle import Bundle
 from ml.declaration import ModelDeclaration
 from ml.evaluation import Evaluation, evaluate
@@ -49,14 +49,23 @@ class Steps:
 
     def retrain_decision(self, platform: Platform) -> retrain.RetrainDecision:
         """Whether the declared policy wants a retrain now."""
+        newest = platform.ledger().newest(self.declaration.name, "registered")
+        if newest and self._is_declared_otherwise(platform, newest.version):
+            return retrain.RetrainDecision(True, 0, "the declaration is not the newest candidate's any more")
         published = platform.published()
         labelled = published.days(self.declaration.label.table, published.edition())
         until = promotion.trained_until(platform.ledger(), self.declaration.name)
         return retrain.decide(self.declaration, labelled, until)
 
+    def _is_declared_otherwise(self, platform: Platform, version: str) -> bool:
+        kept = platform.registry().get(self.declaration.name, version).receipt["declaration_sha256"]
+        return bool(kept != canonical.digest(canonical.dumps(self.declaration)))
+
     def assemble(self, platform: Platform) -> Manifest:
-        """Read and split the rows of the newest edition."""
-        rows = assemble(platform.published(), self.declaration)
+        """Read and split the rows of the newest edition, which stays readable until the next training."""
+        published = platform.published()
+        rows = assemble(published, self.declaration)
+        published.tag(published.edition(rows.manifest.edition_id), f"{self.declaration.name}/training")
         self._remember(rows)
         return rows.manifest
 
@@ -86,14 +95,17 @@ class Steps:
         return Judged(evaluation, decision, pictures, uri)
 
     def settle(self, platform: Platform, reference: Value) -> promotion.Outcome:
-        """Promote the version that the evaluation lets through."""
+        """Promote the version that the evaluation lets through, and keep the edition it was made from."""
         registry = platform.registry()
         version, evaluation_id = reference["version"], reference["evaluation"]
         bundle = registry.get(self.declaration.name, version)
         kept = registry.get_evaluation(self.declaration.name, version, evaluation_id, "evaluation.json")
         evaluation = Evaluation.from_json(kept)
         decision = gate.decide(evaluation, self.declaration.gate)
-        return promotion.settle(platform.ledger(), registry, bundle, evaluation, decision, actor=ACTOR)
+        outcome = promotion.settle(platform.ledger(), registry, bundle, evaluation, decision, actor=ACTOR)
+        published = platform.published()
+        published.tag(published.edition(bundle.origin["edition"]), f"{bundle.model}/{version[:12]}")
+        return outcome
 
     def pack(self, platform: Platform, version: str) -> packaging.PackedBento:
         """Build the Bento of a version, with the online tables of the newest edition beside it."""

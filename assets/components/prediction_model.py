@@ -3,8 +3,6 @@
 What each asset is and shows is `model_assets`'; how a model is trained, judged and promoted is `ml`'s.
 """
 
-from pathlib import Path
-
 import dagster as dg
 from pydantic import Field
 
@@ -32,9 +30,8 @@ class DeclaredModel(ModelDeclaration):
 class PredictionModel(dg.Component):
     """A model that predicts a label from a feature table; `attributes` are its declaration."""
 
-    def __init__(self, declared: DeclaredModel, declared_in: Path) -> None:
+    def __init__(self, declared: DeclaredModel) -> None:
         self.declared = declared
-        self._declared_in = declared_in
 
     @classmethod
     def get_model_cls(cls) -> type[DeclaredModel]:
@@ -43,7 +40,7 @@ class PredictionModel(dg.Component):
     @classmethod
     def load(cls, attributes: DeclaredModel | None, context: dg.ComponentLoadContext) -> "PredictionModel":
         assert attributes is not None  # noqa: S101  dagster gives the model that get_model_cls names
-        return cls(attributes, context.path / "defs.yaml")
+        return cls(attributes)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         settings = Settings.from_env()
@@ -55,7 +52,7 @@ class PredictionModel(dg.Component):
             for table in (features, label)
         }
         declaration.validate_against(columns[features], columns[label])
-        shown = make.Shown(self.declared, self._declared_in, settings.ledger_url.partition(":")[0])
+        shown = make.Shown(self.declared, settings.ledger_url.partition(":")[0])
         steps = Steps(declaration, runner)
         return dg.Definitions(
             assets=[

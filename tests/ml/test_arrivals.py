@@ -67,13 +67,22 @@ def test_the_same_files_have_the_same_digest_and_other_bytes_another() -> None:
 
 def test_what_was_computed_from_the_same_bytes_is_not_due(settings: Settings) -> None:
     register = Computed(settings)
-    register.record([*arrived(1, 2), Arrival("planes", None, "p")], edition=1)
+    register.record([*arrived(1, 2), Arrival("planes", None, "p")], edition=1, code="sql")
     landed = [*arrived(1), Arrival("flights", day(2), "corrected"), Arrival("planes", None, "p"), *arrived(3)]
     assert [arrival.day for arrival in not_computed(landed, register.files())] == [day(2), day(3)]
 
 
+def test_days_computed_by_other_code_are_told(settings: Settings) -> None:
+    register = Computed(settings)
+    register.record(arrived(1), edition=1, code="sql")
+    register.record(arrived(2), edition=2, code="other sql")
+    assert register.codes() == {"sql", "other sql"}
+    register.forget()
+    assert register.files() == {}
+
+
 def test_recording_again_replaces_what_a_day_was_computed_from(settings: Settings) -> None:
     register = Computed(settings)
-    register.record(arrived(1), edition=1)
-    register.record([Arrival("flights", day(1), "corrected")], edition=2)
+    register.record(arrived(1), edition=1, code="sql")
+    register.record([Arrival("flights", day(1), "corrected")], edition=2, code="sql")
     assert Computed(settings).files() == {("flights", day(1)): "corrected"}

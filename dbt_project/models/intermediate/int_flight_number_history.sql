@@ -1,0 +1,1 @@
+{{ history(keys=['carrier_id', 'flight_number', 'origin_id']) }}

@@ -1,0 +1,1 @@
+{{ history(keys=['carrier_id', 'origin_id', 'dest_id']) }}

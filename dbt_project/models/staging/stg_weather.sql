@@ -1,0 +1,38 @@
+with weather as (
+    select
+        origin,
+        time_hour,
+        temp,
+        dewp,
+        humid,
+        wind_dir,
+        wind_speed,
+        wind_gust,
+        precip,
+        pressure,
+        visib,
+        known_at,
+        day,
+        -- A file that lists an hour twice: the row nearer its end is the correction.
+        row_number() over (partition by origin, time_hour order by row_number desc) as place
+    from {{ source('raw', 'weather_current') }}
+    where {{ own_days() }}
+)
+
+select
+    origin as airport_id,
+    time_hour as observed_at,
+    temp as temperature_f,
+    dewp as dew_point_f,
+    humid as humidity_pct,
+    cast(wind_dir as integer) as wind_direction_deg,
+    wind_speed as wind_speed_mph,
+    wind_gust as wind_gust_mph,
+    precip as precipitation_in,
+    pressure as pressure_mbar,
+    visib as visibility_mi,
+    known_at,
+    day
+from weather
+where place = 1
+order by day, airport_id, observed_at
