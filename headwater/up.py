@@ -20,6 +20,8 @@ from ml.arrivals import due_segments
 from ml.computed import Computed
 from ml.lake.workshop import Workshop
 from ml.ledger import Ledger
+from ml.packaging import pack
+from ml.registry import Registry
 from ml.settings import Settings
 from ml.sources import declared_sources, rebuild_raw
 
@@ -43,7 +45,7 @@ def bring_up(until: date | None, *, with_endpoint: bool, as_json: bool) -> None:
         end_dead_runs(code_server_lives=code_server_lives)
         failures = _compute(voice, settings)
         if with_endpoint:
-            starting.start(services.endpoint(settings, _bento(settings, failures)))
+            starting.start(services.endpoint(settings, _bento(voice, settings, failures)))
         starting.wait("code server", services.CODE, services.code_is_ready)
         starting.start(services.daemon(settings))
         starting.wait("Dagster UI", services.UI, services.ui_is_ready)
@@ -134,11 +136,16 @@ def _compute(voice: Voice, settings: Settings) -> list[RunFailed]:
     return failures
 
 
-def _bento(settings: Settings, failures: list[RunFailed]) -> str:
+def _bento(voice: Voice, settings: Settings, failures: list[RunFailed]) -> str:
+    """The champion's Bento, packed here when a run was ended before it came to that."""
     champions = Ledger(settings.ledger_url).champions()
     if not champions:
         raise failures[0] if failures else NothingToServe(landing=settings.landing)
-    return f"{champions[0].model}:{champions[0].version[:12]}"
+    champion = champions[0]
+    with voice.step("pack the endpoint") as note:
+        bundle = Registry(settings.registry).get(champion.model, champion.version)
+        note.text = pack(settings, bundle).tag
+    return note.text
 
 
 def _summary(voice: Voice, settings: Settings, with_endpoint: bool) -> None:

@@ -62,12 +62,11 @@ def pack(settings: Settings, bundle: Bundle, edition: Edition | None = None) -> 
     with _alone(settings.home / "build", f"{bundle.model}-{version}") as build:
         sources = _sources_digest()
         if not _is_made_of(bento.path, sources):
-            _stage(build / "context", bento.tag, bundle, sources)
-            tables = bundle.contract.online_tables
-            save_online_tables(
-                published, edition or published.edition(), tables, build / "context" / "online"
-            )
-            _build(build, bento.tag)
+            with _context(build) as context:
+                _stage(context, bento.tag, bundle, sources)
+                tables = bundle.contract.online_tables
+                save_online_tables(published, edition or published.edition(), tables, context / "online")
+                _build(build, bento.tag)
             _install(build, bento.path)
     return bento
 
@@ -130,6 +129,15 @@ def _sources_digest() -> str:
         if "__pycache__" not in file.parts:
             digest.update(f"{file.relative_to(_ROOT)}\0".encode() + file.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+@contextmanager
+def _context(build: Path) -> Iterator[Path]:
+    # BentoML refuses to build below a hidden folder, which the home folder is by default: hence elsewhere.
+    with tempfile.TemporaryDirectory(prefix="headwater-bento-") as elsewhere:
+        context = build / "context"
+        context.symlink_to(elsewhere, target_is_directory=True)
+        yield context
 
 
 @contextmanager

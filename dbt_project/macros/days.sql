@@ -17,10 +17,9 @@
     {{ days(before=_own_meta('lookback_days'), after=_own_meta('reach_days'), column=column) }}
 {%- endmacro %}
 
-{#- A unit test runs under a node of its own; the numbers are declared on the model it tests. -#}
+{#- A unit test has no meta and so no reach: it builds the days it names. -#}
 {% macro _own_meta(name) -%}
-    {%- set declared = graph.nodes.get(model.get('tested_node_unique_id'), model) if execute else model -%}
-    {{ return(declared.config.meta.get(name, 0)) }}
+    {{ return(model.config.meta.get(name, 0)) }}
 {%- endmacro %}
 
 {#- Incremental strategy `day_window`: replace the window whole, also where a day has no rows any more. -#}

@@ -1,10 +1,13 @@
 with flights as (
     select
         *,
-        -- A few very long delays must not drown the rest of an hour's mean.
-        least(dep_delay_min, 180) as dep_delay_capped_min,
-        least(arr_delay_min, 180) as arr_delay_capped_min,
-        greatest(least(arr_delay_min - dep_delay_min, 60), -60) as en_route_delay_capped_min,
+        -- A few very long delays must not drown the rest of an hour's mean. least() skips nulls: hence the case.
+        case when dep_delay_min is not null then least(dep_delay_min, 180) else 0 end as dep_delay_capped_min,
+        case when arr_delay_min is not null then least(arr_delay_min, 180) else 0 end as arr_delay_capped_min,
+        case
+            when arr_delay_min is not null then greatest(least(arr_delay_min - dep_delay_min, 60), -60)
+            else 0
+        end as en_route_delay_capped_min,
         {{ minutes_after('scheduled_dep_at', 15) }} as overdue_at,
         least(departure_known_at, {{ minutes_after('scheduled_dep_at', 720) }}) as overdue_until
     from {{ ref('stg_flights') }}
@@ -45,12 +48,12 @@ select
     cast(kind = 'departure' and not is_cancelled as integer) as n_departures,
     cast(kind = 'departure' and is_cancelled as integer) as n_cancelled,
     cast(kind = 'departure' and coalesce(dep_delay_min >= 15, false) as integer) as n_delayed,
-    case when kind = 'departure' then coalesce(dep_delay_capped_min, 0) else 0 end as dep_delay_sum_min,
+    case when kind = 'departure' then dep_delay_capped_min else 0 end as dep_delay_sum_min,
     cast(kind = 'arrival' as integer) as n_ended,
     cast(kind = 'arrival' and arr_delay_min is not null as integer) as n_arrivals,
     cast(kind = 'arrival' and coalesce(arr_delay_min >= 15, true) as integer) as n_late,
-    case when kind = 'arrival' then coalesce(arr_delay_capped_min, 0) else 0 end as arr_delay_sum_min,
-    case when kind = 'arrival' then coalesce(en_route_delay_capped_min, 0) else 0 end as en_route_delay_sum_min,
+    case when kind = 'arrival' then arr_delay_capped_min else 0 end as arr_delay_sum_min,
+    case when kind = 'arrival' then en_route_delay_capped_min else 0 end as en_route_delay_sum_min,
     n_overdue,
     n_overdue * {{ minutes_since_2000('scheduled_dep_at') }} as overdue_since_sum_min,
     day
