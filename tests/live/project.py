@@ -112,7 +112,7 @@ def wait_for(what: str, is_so: Callable[[], bool], patience_s: float) -> None:
     until = time.monotonic() + patience_s
     while not is_so():
         assert time.monotonic() < until, f"not within {patience_s:.0f} s: {what}"
-        time.sleep(0.25)
+        time.sleep(1)
 
 
 def free_port() -> int:

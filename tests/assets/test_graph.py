@@ -1,0 +1,109 @@
+"""The asset graph written out by hand, so that a change to it is a readable difference."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+
+from assets.automation import LANDED_JOB, selection
+from assets.definitions import build
+from ml.arrivals import Segment
+from tests.conftest import ROOT
+
+GRAPH = {
+    "landing": {"airlines", "airports", "flights", "planes", "schedules", "weather"},
+    "raw": {"airlines", "airports", "flights", "planes", "schedules", "weather"},
+    "staging": {"stg_airlines", "stg_airports", "stg_flights", "stg_planes", "stg_schedules", "stg_weather"},
+    "intermediate": {
+        "int_aircraft_legs",
+        "int_aircraft_progress",
+        "int_carrier_operations",
+        "int_destination_arrivals",
+        "int_flight_events",
+        "int_flight_number_history",
+        "int_origin_operations",
+        "int_route_history",
+        "int_schedule_load",
+        "int_system_operations",
+        "int_weather",
+    },
+    "features": {"flight_features", "flight_spine"},
+    "labels": {"flight_labels"},
+    "late_arrival": {"bento", "candidate", "champion", "endpoint", "evaluation", "training_set"},
+}
+MODEL_STEPS = {
+    "training_set": {"features/flight_features", "labels/flight_labels"},
+    "candidate": {"late_arrival/training_set"},
+    "evaluation": {"late_arrival/training_set", "late_arrival/candidate"},
+    "champion": {"late_arrival/evaluation"},
+    "bento": {"late_arrival/champion"},
+    "endpoint": {"late_arrival/bento", "late_arrival/champion"},
+}
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AssetGraph]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADWATER_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("HEADWATER_PROJECT", str(ROOT))
+        yield build().resolve_asset_graph()
+
+
+def test_every_asset_is_expected_and_in_its_group(graph: AssetGraph) -> None:
+    found: dict[str, set[str]] = {}
+    for key in graph.get_all_asset_keys():
+        folder, name = key.path
+        assert graph.get(key).group_name == folder
+        found.setdefault(folder, set()).add(name)
+    assert found == GRAPH
+
+
+def test_a_model_is_one_line_from_its_rows_to_its_endpoint(graph: AssetGraph) -> None:
+    for step, parents in MODEL_STEPS.items():
+        key = dg.AssetKey(["late_arrival", step])
+        assert {parent.to_user_string() for parent in graph.get(key).parent_keys} == parents
+
+
+def test_every_asset_is_described_owned_and_of_some_kind(graph: AssetGraph) -> None:
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.description, key
+        assert node.owners, key
+        assert node.kinds, key
+
+
+def test_what_blocks_promotion_is_a_blocking_check(graph: AssetGraph) -> None:
+    blocking = {key.name for key in graph.asset_check_keys if graph.get(key).blocking}
+    assert "gate" in blocking
+    assert any(name.startswith("unique") for name in blocking)
+
+
+def test_daily_assets_have_the_days_and_the_others_none(graph: AssetGraph) -> None:
+    daily = {key.path[-1] for key in graph.get_all_asset_keys() if graph.get(key).partitions_def}
+    assert {"flights", "weather", "schedules", "stg_flights", "flight_features", "flight_labels"} <= daily
+    assert not daily & {"planes", "stg_planes", "training_set", "champion"}
+
+
+def test_new_days_touch_no_reference_table(graph: AssetGraph) -> None:
+    from datetime import date
+
+    segment = Segment(date(2013, 1, 2), date(2013, 1, 2), ("flights", "weather"), "digest")
+    touched = {key.to_user_string() for key in selection(segment, graph)}
+    assert {"raw/flights", "raw/weather", "features/flight_features", "late_arrival/champion"} <= touched
+    assert not touched & {"raw/planes", "raw/schedules", "staging/stg_planes", "staging/stg_airlines"}
+
+
+def test_there_is_one_job_and_one_sensor_that_runs_it() -> None:
+    definitions = build()
+    sensor = definitions.resolve_sensor_def("landing")
+    assert sensor.job_name == LANDED_JOB
+    assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
+
+
+def test_sources_code_is_where_the_graph_says(graph: AssetGraph) -> None:
+    node = graph.get(dg.AssetKey(["features", "flight_features"]))
+    references = node.metadata["dagster/code_references"].code_references
+    files = {Path(reference.file_path).name for reference in references}
+    assert {"flight_features.sql", "flight_features.yml"} <= files
