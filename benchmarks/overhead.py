@@ -36,8 +36,10 @@ def main() -> None:
         graph, script = [], []
         for n in range(ROUNDS):
             own = project(Path(folder), f"round{n}")
+            place = Path(folder) / f"plain{n}"
+            place.mkdir()
             graph.append(run("benchmarks.overhead", "graph", settings=own))
-            script.append(run("benchmarks.plain", str(plan), f"{folder}/plain{n}.duckdb", settings=own))
+            script.append(run("benchmarks.plain", str(plan), str(place / "workshop.duckdb"), settings=own))
     rows = [_row("whole graph through Dagster", middle(graph)), _row("plain script", middle(script))]
     ratios: dict[str, object] = {"": "ratio"}
     for name, figure in (("CPU s", "cpu_s"), ("wall s", "wall_s"), ("peak MB", "peak_mb")):

@@ -253,8 +253,8 @@ select
     case when last_flight_id = previous_flight_id then last_dep_delay_min end as previous_leg_dep_delay_min,
     case when last_flight_id = previous_flight_id then last_arr_delay_min end as previous_leg_arr_delay_min,
     case
-        when last_flight_id is distinct from previous_flight_id
-            then {{ minutes_between('previous_scheduled_dep_at', 'prediction_at') }}
+        when last_flight_id = previous_flight_id then null
+        else {{ minutes_between('previous_scheduled_dep_at', 'prediction_at') }}
     end as previous_leg_overdue_min,
     last_dep_delay_min as last_seen_dep_delay_min,
     last_arr_delay_min as last_seen_arr_delay_min,

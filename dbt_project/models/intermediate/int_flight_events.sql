@@ -14,7 +14,7 @@ with flights as (
 ),
 
 kinds as (
-    select kind
+    select listed.kind
     from (values ('departure'), ('arrival'), ('overdue'), ('overdue_no_more')) as listed (kind)
 ),
 

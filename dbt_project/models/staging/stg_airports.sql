@@ -13,9 +13,9 @@ with airports as (
 -- Destinations in the Caribbean that the reference lacks.
 added as (
     select
-        airport_id,
-        airport_name,
-        zone,
+        missing.airport_id,
+        missing.airport_name,
+        missing.zone,
         (select min(known_at) from airports) as known_at
     from (
         values
