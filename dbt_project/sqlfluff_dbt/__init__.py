@@ -10,7 +10,12 @@ from types import SimpleNamespace
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
-_VARS = {"start_day": "2013-01-01", "end_day": "2013-01-31", "execution": "batch", "usual_zone": "America/New_York"}
+_VARS = {
+    "start_day": "2013-01-01",
+    "end_day": "2013-01-31",
+    "execution": "batch",
+    "usual_zone": "America/New_York",
+}
 
 
 @pass_context

@@ -16,7 +16,7 @@ added as (
         missing.airport_id,
         missing.airport_name,
         missing.zone,
-        (select min(known_at) from airports) as known_at
+        (select min(airports.known_at) from airports) as known_at
     from (
         values
         ('BQN', 'Rafael Hernandez', 'America/Puerto_Rico'),
