@@ -10,7 +10,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from typing import Any
 from ml.errors import TablesNotBuilt
 from ml.settings import Settings
 
+# dbt's own manifest by project and home: runs need it, and making it again costs a CPU-second.
+_PARSED: dict[tuple[Path, Path], Any] = {}
 _ONE_AT_A_TIME = threading.RLock()  # dbt keeps its flags and adapters in module globals
 
 
@@ -44,11 +46,14 @@ class DbtRunner:
     """
 
     settings: Settings
-    _parsed: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def project_dir(self) -> Path:
         return self.settings.project / "dbt_project"
+
+    @property
+    def _place(self) -> tuple[Path, Path]:
+        return self.settings.project, self.settings.home
 
     @property
     def target(self) -> Path:
@@ -125,9 +130,9 @@ class DbtRunner:
 
     def _run(self, args: list[str]) -> Sequence[Any]:
         with _ONE_AT_A_TIME:
-            if "manifest" not in self._parsed:
+            if self._place not in _PARSED:
                 self._parse()
-            outcome = self._dbt(self._parsed["manifest"]).invoke([*args, *self._common()])
+            outcome = self._dbt(_PARSED[self._place]).invoke([*args, *self._common()])
             _let_go_of_the_workshop()
         if outcome.result is None:
             raise TablesNotBuilt(command=args[0], cause=str(outcome.exception or "dbt gave no result"))
@@ -137,7 +142,7 @@ class DbtRunner:
         outcome = self._dbt(None).invoke(["parse", *self._common()])
         if not outcome.success:
             raise TablesNotBuilt(command="parse", cause=str(outcome.exception))
-        self._parsed["manifest"] = outcome.result
+        _PARSED[self._place] = outcome.result
         self.manifest_path.touch()
 
     def _dbt(self, manifest: Any) -> Any:
