@@ -8,8 +8,8 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import yaml
 
 from assets.dbt_runner import DbtRunner
@@ -71,4 +71,4 @@ def _flown(published: Published, declaration: ModelDeclaration, test: pa.Table) 
     columns = [declaration.key, str(declaration.label.train_only_where)]
     labels = published.read(declaration.label.table, edition=published.edition(), columns=columns)
     keys = labels[columns[0]].filter(labels[columns[1]])
-    return pa.array(np.isin(test[columns[0]].to_numpy(), keys.to_numpy()))
+    return pc.is_in(test[columns[0]].combine_chunks(), value_set=keys.combine_chunks())
