@@ -53,7 +53,7 @@ def rows(settings: Settings) -> list[dict[str, object]]:
         {
             "test rows": name,
             "n": part.num_rows,
-            **{m: round(v, 4) for m, v in evaluate(scorer, part).metrics.items()},
+            **{m: f"{v:.4f}" for m, v in evaluate(scorer, part).metrics.items()},
         }
         for name, part in parts.items()
     ]
