@@ -99,12 +99,7 @@ def remember(settings: Settings, source: Source, outcomes: Iterable[Outcome]) ->
 
 def taken(settings: Settings, source: Source) -> dict[Path, str]:
     """SHA-256 of the landed files that were taken in and still lie there."""
-    with _memory(settings) as memory:
-        rows = memory.execute(
-            "select path, sha256 from landed where outcome = 'taken' and path like ? order by path",
-            [f"{settings.landing / source.name}{os.sep}%"],
-        ).fetchall()
-    return {Path(path): sha256 for path, sha256 in rows if Path(path).exists()}
+    return _still_lying(settings, source, "sha256", "taken")
 
 
 def failed(path: Path, error: FileRefused) -> Outcome:
@@ -116,12 +111,16 @@ def failed(path: Path, error: FileRefused) -> Outcome:
 
 def failures(settings: Settings, source: Source) -> dict[Path, str]:
     """Messages of the landed files that were refused and still lie there."""
+    return _still_lying(settings, source, "message", "failed")
+
+
+def _still_lying(settings: Settings, source: Source, column: str, outcome: str) -> dict[Path, str]:
     with _memory(settings) as memory:
         rows = memory.execute(
-            "select path, message from landed where outcome = 'failed' and path like ? order by path",
-            [f"{settings.landing / source.name}{os.sep}%"],
+            f"select path, {column} from landed where outcome = ? and path like ? order by path",
+            [outcome, f"{settings.landing / source.name}{os.sep}%"],
         ).fetchall()
-    return {Path(path): message for path, message in rows if Path(path).exists()}
+    return {Path(path): told for path, told in rows if Path(path).exists()}
 
 
 def _landed(source: Source, path: Path) -> Landed:
