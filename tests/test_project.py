@@ -46,7 +46,9 @@ def test_locks_are_hashed_and_name_no_host() -> None:
 
 
 def test_the_makefile_is_short_and_explains_itself() -> None:
-    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     targets = [line.split()[1] for line in told.splitlines()]
     assert len(targets) <= 10
     assert {"up", "down", "test", "check", "bench"} <= set(targets)

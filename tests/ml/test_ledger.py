@@ -63,7 +63,7 @@ def test_a_promotion_against_another_champion_is_refused(ledger: Ledger) -> None
     _promote(ledger, A, None)
     _promote(ledger, B, A)
     with pytest.raises(
-        ChampionChanged, match="judged against champion 'aaaaaaaaaaaa', but champion is now 'bbbb"
+        ChampionChanged, match="judged against champion 'aaaaaaaaaaaa', but champion is 'bbbb"
     ):
         _promote(ledger, C, A)
     with pytest.raises(ChampionChanged, match="against champion 'none'"):
