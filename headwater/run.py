@@ -3,9 +3,13 @@
 Which days are due is `ml.arrivals`'; what an asset does is its own.
 """
 
+import logging
 import os
+import signal
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psutil
@@ -46,6 +50,8 @@ class Graph:
         from assets.automation import LANDED_JOB
         from assets.definitions import build
 
+        # Dagster warns of a gate with no verdict; that is how a run ends for which no training was due.
+        logging.getLogger("dagster").addHandler(logging.NullHandler())
         self._instance = DagsterInstance.get()
         definitions = build()
         self._job = definitions.resolve_job_def(LANDED_JOB)
@@ -57,25 +63,47 @@ class Graph:
 
         Raises:
             RunFailed: a step or a blocking check failed.
+            KeyboardInterrupt: Ctrl-C was pressed; the run is over.
         """
         from assets.automation import run_tags, selection
 
         run_id = self._new_run_id()
         steps = _Steps(on_step)
         self._instance.add_event_listener(run_id, steps.hear)
-        result = self._job.execute_in_process(
-            instance=self._instance,
-            run_id=run_id,
-            tags=run_tags(segment) | {PID_TAG: str(os.getpid())},
-            asset_selection=list(selection(segment, self._assets)),
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            raise_on_error=False,
-        )
+        with _heeding_interrupts():
+            result = self._job.execute_in_process(
+                instance=self._instance,
+                run_id=run_id,
+                tags=run_tags(segment) | {PID_TAG: str(os.getpid())},
+                asset_selection=list(selection(segment, self._assets)),
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                raise_on_error=False,
+            )
         if not result.success:
             raise RunFailed(
                 days=str(segment), reasons=steps.reasons, url=f"{services.url(services.UI)}/runs/{run_id}"
             )
         return run_id
+
+
+@contextmanager
+def _heeding_interrupts() -> Iterator[None]:
+    """Raise KeyboardInterrupt afterwards if Ctrl-C was pressed meanwhile.
+
+    Dagster and dbt set handlers of their own, and make a failed step of it.
+    """
+    reading, writing = socket.socketpair()
+    with reading, writing:
+        reading.setblocking(False)
+        writing.setblocking(False)
+        before = signal.set_wakeup_fd(writing.fileno())
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+        writing.send(b"\0")  # so that there is something to read
+        if signal.SIGINT in reading.recv(4096):
+            raise KeyboardInterrupt
 
 
 class _Steps:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from assets.components.prediction_model import DeclaredModel
 from headwater.cli import main
 from ml.sources import Source
-from tests.conftest import ROOT
+from tests.project_folder import ROOT
 
 README = (ROOT / "README.md").read_text()
 

@@ -10,7 +10,7 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from assets.automation import LANDED_JOB, selection
 from assets.definitions import build
 from ml.arrivals import Segment
-from tests.conftest import ROOT
+from tests.project_folder import ROOT
 
 GRAPH = {
     "landing": {"airlines", "airports", "flights", "planes", "schedules", "weather"},

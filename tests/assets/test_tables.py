@@ -15,7 +15,7 @@ from headwater.nycflights import land
 from ml.lake.workshop import Workshop
 from ml.settings import Settings
 from ml.sources import declared_sources, take_in
-from tests.conftest import ROOT
+from tests.project_folder import ROOT
 
 DAYS = [f"2013-01-{n:02d}" for n in range(1, 5)]
 

@@ -7,8 +7,8 @@ import pytest
 from ml.errors import BadDeclaration
 from ml.sources import Source, declared_sources
 from ml.sources.declaration import Column
-from tests.conftest import ROOT
 from tests.ml.readings import DECLARED, declared
+from tests.project_folder import ROOT
 
 COLUMNS = DECLARED["columns"]
 FACT = DECLARED["facts"][0]

@@ -10,9 +10,9 @@ import pytest
 
 from ml.settings import Settings
 from ml.sources import pending
-from tests.conftest import ROOT
 from tests.ml import killed_intake
 from tests.ml.readings import all_raw, ask, declared, put, put_days, row, take
+from tests.project_folder import ROOT
 
 N_DAYS = 40
 

@@ -13,7 +13,7 @@ from headwater.nycflights import land
 from ml.lake.workshop import Workshop
 from ml.settings import Settings
 from ml.sources import declared_sources, take_in
-from tests.conftest import ROOT
+from tests.project_folder import ROOT
 
 SPRING, AUTUMN, STORM, NIGHT = date(2013, 3, 10), date(2013, 11, 3), date(2013, 2, 8), date(2013, 7, 13)
 Row = dict[str, Any]

@@ -13,6 +13,7 @@ from ml.ledger import Ledger
 from ml.registry import Registry
 from ml.settings import Settings
 from services.settings import ServingSettings
+from tests.project_folder import settings_in
 from tests.services import toy
 
 SETTINGS = ServingSettings(
@@ -38,17 +39,7 @@ class Project:
     @classmethod
     def in_folder(cls, folder: Path) -> "Project":
         """An empty project."""
-        return cls(
-            Settings(
-                project=folder,
-                home=folder / "home",
-                landing=folder / "landing",
-                ledger_url=f"sqlite:///{folder / 'home' / 'ledger.db'}",
-                catalog_url=f"sqlite:///{folder / 'home' / 'catalog.db'}",
-                warehouse=f"file://{folder / 'home' / 'published'}",
-                registry=f"file://{folder / 'home' / 'registry'}",
-            )
-        )
+        return cls(settings_in(folder, project=folder))
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,0 +1,71 @@
+"""What a user sees in a browser: Dagster's UI and the endpoint's page, on a machine with no way out."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.live.project import Project
+
+GROUPS = ("raw", "staging", "intermediate", "features", "labels", "late_arrival")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that may only reach this machine; what it asks of others, or fails at, fails the test."""
+    page = browser.new_page(viewport={"width": 1600, "height": 1000})
+    elsewhere: list[str] = []
+    failures: list[str] = []
+
+    def note(url: str) -> None:
+        if urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname != "127.0.0.1":
+            elsewhere.append(url)
+
+    page.on("request", lambda request: note(request.url))
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    yield page
+    page.close()
+    assert elsewhere == []
+    assert failures == []
+
+
+def test_the_lineage_shows_every_group(project: Project, page: Page) -> None:
+    page.goto(f"{project.ui}/asset-groups")
+    for group in GROUPS:
+        page.get_by_text(group, exact=True).first.wait_for()
+
+
+def test_a_feature_table_shows_its_columns_checks_and_owner(project: Project, page: Page) -> None:
+    page.goto(f"{project.ui}/assets/features/flight_features")
+    page.get_by_text("data", exact=True).first.wait_for()
+    page.get_by_placeholder("Filter columns").fill("origin_n_overdue")
+    page.get_by_text("origin_n_overdue", exact=True).first.wait_for()
+    page.goto(f"{project.ui}/assets/features/flight_features?view=checks")
+    page.get_by_text("blocking", exact=True).first.wait_for()
+    page.get_by_text("Passed", exact=True).first.wait_for()
+
+
+def test_an_evaluation_shows_its_metrics_pictures_and_gate(project: Project, page: Page) -> None:
+    page.goto(f"{project.ui}/assets/late_arrival/evaluation")
+    page.get_by_text("roc_auc").first.wait_for()
+    page.goto(f"{project.ui}/assets/late_arrival/evaluation?view=checks")
+    page.get_by_text("gate").first.wait_for()
+
+
+def test_the_endpoint_page_answers_its_own_example(project: Project, page: Page) -> None:
+    page.goto(project.endpoint)
+    page.get_by_text("/predict", exact=True).first.click()
+    page.get_by_role("button", name="Execute").first.click()
+    answer = page.locator(".live-responses-table").first
+    answer.wait_for()
+    answer.get_by_text("200", exact=True).first.wait_for()
+    assert project.champion() in answer.inner_text()
