@@ -31,7 +31,7 @@ def url(name: str) -> str:
 def code_server(settings: Settings) -> Process:
     """The one process that holds the asset definitions, for the UI, the daemon and the runs it starts."""
     command = python(
-        "-m", "dagster", "api", "grpc", "--host", HOST, "--port", str(port(CODE)),
+        "-m", "headwater.code_server", "--host", HOST, "--port", str(port(CODE)),
         "--module-name", "assets.definitions",
         "--working-directory", str(settings.project), "--location-name", "headwater",
     )  # fmt: skip

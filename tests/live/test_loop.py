@@ -171,7 +171,8 @@ def test_a_killed_process_loses_nothing(project: Project, victim: str) -> None:
 def run_processes(project: Project) -> list[psutil.Process]:
     """Processes below the code server that execute a run."""
     code = psutil.Process(project.status()["processes"]["code"]["pid"])
-    return [child for child in code.children(recursive=True) if "spawn_main" in " ".join(child.cmdline())]
+    servers = [child for child in code.children() if "forkserver" in " ".join(child.cmdline())]
+    return [run for server in servers for run in server.children()]
 
 
 def materialized(project: Project, run_id: str) -> dict[str, set[str | None]]:

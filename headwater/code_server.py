@@ -1,0 +1,42 @@
+"""Dagster's code server, with runs that start warm: `python -m headwater.code_server`.
+
+Each run is a process of its own, as Dagster makes them, but forked from one that has imported the libraries:
+a third of what a day's run would take from nothing. None of the project's own code is loaded ahead.
+"""
+
+import multiprocessing
+import sys
+from typing import Any
+
+import dagster._grpc.server as grpc_server
+from dagster._cli import main
+
+LIBRARIES = (
+    "dagster._grpc.impl",
+    "dagster._core.storage.event_log.sqlite",
+    "dagster_dbt",
+    "dbt.cli.main",
+    "dbt.adapters.duckdb",
+    "dbt.task.build",
+    "pyarrow.dataset",
+    "pyarrow.parquet",
+    "pyiceberg.catalog.sql",
+    "pyiceberg.io.pyarrow",
+    "sqlglot.lineage",
+)
+
+
+class WarmServer(grpc_server.DagsterApiServer):
+    """The server, starting runs from a fork server; that one is started by the first run."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(list(LIBRARIES))
+        self._mp_ctx: Any = context
+
+
+if __name__ == "__main__":
+    grpc_server.DagsterApiServer = WarmServer  # type: ignore[misc]
+    sys.argv[1:1] = ["api", "grpc"]
+    main()
