@@ -59,6 +59,11 @@ def selection(segment: Segment, graph: BaseAssetGraph[BaseAssetNode]) -> Iterato
         yield key
 
 
+def models(graph: BaseAssetGraph[BaseAssetNode]) -> Iterator[dg.AssetKey]:
+    """The assets of all models."""
+    yield from (key for key in sorted(graph.executable_asset_keys) if "model" in graph.get(key).tags)
+
+
 def landing_sensor(job: dg.JobDefinition) -> dg.SensorDefinition:
     """Watches landing/ and asks for one run for each range of days whose files are not computed yet."""
 

@@ -44,7 +44,8 @@ class Voice:
         self.facts.setdefault("steps", []).append(
             {"step": title, "outcome": note.text, "seconds": round(seconds, 1)}
         )
-        self.say(f"[green]✓[/] {title:<34} {note.text:<52} [dim]{seconds:5.1f} s[/]")
+        mark = "[red]✗[/]" if note.is_failed else "[green]✓[/]"
+        self.say(f"{mark} {title:<34} {note.text:<52} [dim]{seconds:5.1f} s[/]")
 
     @contextmanager
     def progress(self, title: str, total: int | None) -> Iterator["Bar"]:
@@ -89,6 +90,11 @@ class Note:
     """What a step found out, to show when it is done."""
 
     text: str = ""
+    is_failed: bool = False
+
+    def fail(self) -> None:
+        """Mark the step as failed."""
+        self.text, self.is_failed = "failed", True
 
 
 @dataclass(frozen=True)

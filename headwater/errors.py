@@ -48,6 +48,15 @@ class RunFailed(HeadwaterError):
         super().__init__(f"The run for {days} failed:\n{listed}\nThe whole run: {url}")
 
 
+class UpWithFailures(HeadwaterError):
+    """Something failed on the way up and was told there; what could be started was."""
+
+    def __init__(self, *, n: int) -> None:
+        super().__init__(
+            f"Up, but {n} thing{'s' if n > 1 else ''} failed: see above, mend it, and come again."
+        )
+
+
 class NothingToServe(HeadwaterError):
     """No model was promoted, so there is nothing that an endpoint could answer with."""
 

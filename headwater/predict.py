@@ -20,8 +20,8 @@ Instance = dict[str, Any]
 def ask(fields: tuple[str, ...], file: IO[str] | None, *, as_json: bool) -> None:
     """Send instances from a file, or the endpoint's example with some fields changed; print the answer."""
     changes = dict(_field(text) for text in fields)
-    instances = json.load(file) if file else [_example() | changes]
-    answer = _call("/predict", {"instances": instances if isinstance(instances, list) else [instances]})
+    instances = _instances(json.load(file)) if file else [_example() | changes]
+    answer = _call("/predict", {"instances": instances})
     voice = Voice(as_json, answer)
     voice.say(
         f"model [bold]{answer['model']['name']}[/] {answer['model']['version']}, "
@@ -33,6 +33,13 @@ def ask(fields: tuple[str, ...], file: IO[str] | None, *, as_json: bool) -> None
         for warning in prediction.get("warnings", ()):
             voice.say(f"        [yellow]{warning['column']} {warning['value']!r} {warning['message']}[/]")
     voice.finish()
+
+
+def _instances(told: Any) -> list[Instance]:
+    """A list of instances, one instance, or a whole request."""
+    if isinstance(told, dict) and "instances" in told:
+        told = told["instances"]
+    return told if isinstance(told, list) else [told]
 
 
 def _field(text: str) -> tuple[str, Any]:

@@ -17,6 +17,7 @@ import psutil
 from headwater import services
 from headwater.errors import RunFailed
 from ml.arrivals import Segment
+from ml.errors import HeadwaterError
 
 OnStep = Callable[[str, float], None]
 
@@ -53,9 +54,10 @@ class Graph:
         # Dagster warns of a gate with no verdict; that is how a run ends for which no training was due.
         logging.getLogger("dagster").addHandler(logging.NullHandler())
         self._instance = DagsterInstance.get()
-        definitions = build()
-        self._job = definitions.resolve_job_def(LANDED_JOB)
-        self._assets = definitions.resolve_asset_graph()
+        with _plain_errors():
+            definitions = build()
+            self._job = definitions.resolve_job_def(LANDED_JOB)
+            self._assets = definitions.resolve_asset_graph()
         self._new_run_id = make_new_run_id
 
     def run(self, segment: Segment, on_step: OnStep) -> str:
@@ -67,6 +69,19 @@ class Graph:
         """
         from assets.automation import run_tags, selection
 
+        return self._run(str(segment), run_tags(segment), list(selection(segment, self._assets)), on_step)
+
+    def run_models(self, version: str, on_step: OnStep) -> str:
+        """Train the models that their policy says are due, as after a declaration changed; the run's id.
+
+        Raises as `run` does.
+        """
+        from assets.automation import models
+        from assets.keys import FILES_TAG
+
+        return self._run("the models", {FILES_TAG: version}, list(models(self._assets)), on_step)
+
+    def _run(self, title: str, tags: dict[str, str], keys: list[Any], on_step: OnStep) -> str:
         run_id = self._new_run_id()
         steps = _Steps(on_step)
         self._instance.add_event_listener(run_id, steps.hear)
@@ -74,16 +89,28 @@ class Graph:
             result = self._job.execute_in_process(
                 instance=self._instance,
                 run_id=run_id,
-                tags=run_tags(segment) | {PID_TAG: str(os.getpid())},
-                asset_selection=list(selection(segment, self._assets)),
+                tags=tags | {PID_TAG: str(os.getpid())},
+                asset_selection=keys,
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
                 raise_on_error=False,
             )
         if not result.success:
             raise RunFailed(
-                days=str(segment), reasons=steps.reasons, url=f"{services.url(services.UI)}/runs/{run_id}"
+                days=title, reasons=steps.reasons, url=f"{services.url(services.UI)}/runs/{run_id}"
             )
         return run_id
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Raise the error that explains itself, without what Dagster wraps around it."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  only unwrapped
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, HeadwaterError):
+            cause = cause.__cause__
+        raise cause or error from None
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 Starting and stopping them is `stack`'s.
 """
 
+import hashlib
 import os
 from collections.abc import Callable
 from urllib.error import URLError
@@ -35,7 +36,17 @@ def code_server(settings: Settings) -> Process:
         "--module-name", "assets.definitions",
         "--working-directory", str(settings.project), "--location-name", "headwater",
     )  # fmt: skip
-    return Process(CODE, command, environment(settings), port(CODE))
+    return Process(CODE, command, environment(settings), port(CODE), code_version(settings))
+
+
+def code_version(settings: Settings) -> str:
+    """A digest of what the code server loads: code, declarations, and the dbt project."""
+    digest = hashlib.sha256()
+    for folder in ("assets", "dbt_project", "headwater", "ml"):
+        for file in sorted((settings.project / folder).rglob("*")):
+            if file.suffix in {".py", ".sql", ".yaml", ".yml"}:
+                digest.update(f"{file.relative_to(settings.project)}\0".encode() + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
 
 
 def ui(settings: Settings) -> Process:

@@ -24,12 +24,16 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Process:
-    """One process to keep running; `port` is where it listens, None when it listens nowhere."""
+    """One process to keep running; `port` is where it listens, None when it listens nowhere.
+
+    One that runs with another `version` is replaced when it is started again.
+    """
 
     name: str
     command: tuple[str, ...]
     env: Mapping[str, str]
     port: int | None
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Running:
     pid: int
     started: float
     port: int | None
+    version: str = ""
 
     @property
     def is_alive(self) -> bool:
@@ -101,9 +106,10 @@ class Stack:
             PortTaken: something else listens on its port.
         """
         note = self._note(process.name)
-        if note and note.is_alive:
+        if note and note.is_alive and note.version == process.version:
             return note
         if note:
+            note.stop()
             note.sweep(self._settings.home)
         if process.port and is_listening(process.port):
             raise PortTaken(name=process.name, port=process.port)
@@ -118,7 +124,8 @@ class Stack:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        note = Running(process.name, child.pid, psutil.Process(child.pid).create_time(), process.port)
+        started = psutil.Process(child.pid).create_time()
+        note = Running(process.name, child.pid, started, process.port, process.version)
         part = self._notes / f"{process.name}.part"
         part.write_text(json.dumps(asdict(note)))
         part.rename(self._notes / f"{process.name}.json")

@@ -10,6 +10,7 @@ from headwater.console import Voice
 from headwater.stack import Stack
 from ml.arrivals import landed_files, not_computed
 from ml.computed import Computed
+from ml.errors import HeadwaterError
 from ml.ledger import Ledger
 from ml.settings import Settings
 from ml.sources import failures
@@ -21,10 +22,15 @@ _MEGABYTE = 2**20
 def show_status(*, as_json: bool) -> None:
     """Print the state of the project."""
     voice, settings = Voice(as_json), Settings.from_env()
-    _processes(voice, settings)
-    _days(voice, settings)
-    _champions(voice, settings)
+    failures = []
+    for section in (_processes, _days, _champions):
+        try:
+            section(voice, settings)
+        except HeadwaterError as error:
+            failures.append(error)
     voice.finish()
+    if failures:
+        raise failures[0]
 
 
 def _processes(voice: Voice, settings: Settings) -> None:

@@ -4,20 +4,23 @@ Each step is the job of another module; this is their order, and what to tell of
 """
 
 import time
-from datetime import date
+from collections.abc import Callable
+from datetime import date, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from assets.dbt_runner import DbtRunner
 from headwater import services
 from headwater.console import Voice
-from headwater.errors import NothingToServe, RunFailed
+from headwater.errors import NothingToServe, RunFailed, UpWithFailures
 from headwater.instance import make_instance
 from headwater.land import land_with_bar
 from headwater.run import Graph, end_dead_runs
 from headwater.stack import Process, Running, Stack
-from ml.arrivals import due_segments
+from ml.arrivals import Segment, due_segments
 from ml.computed import Computed
+from ml.errors import HeadwaterError
 from ml.lake.workshop import Workshop
 from ml.ledger import Ledger
 from ml.packaging import pack
@@ -31,7 +34,7 @@ FIRST_LANDING_UNTIL = date(2013, 9, 30)
 def bring_up(until: date | None, *, with_endpoint: bool, as_json: bool) -> None:
     """Bring the project up; a second time only what is new is done, and what runs is left alone.
 
-    A failed run is told, and does not keep the last champion from serving.
+    Neither a failed run nor code that does not load keeps the last champion from serving; both are told.
     """
     began = time.monotonic()
     voice, settings = Voice(as_json), Settings.from_env()
@@ -39,24 +42,43 @@ def bring_up(until: date | None, *, with_endpoint: bool, as_json: bool) -> None:
         _prepare(voice, settings)
         _restore(voice, settings)
         _land(voice, settings, until)
-        code_server_lives = services.CODE in starting.stack.running()
-        starting.start(services.code_server(settings))
-        starting.start(services.ui(settings))
-        end_dead_runs(code_server_lives=code_server_lives)
-        failures = _compute(voice, settings)
+        failures = _graph_side(voice, settings, starting)
         if with_endpoint:
             starting.start(services.endpoint(settings, _bento(voice, settings, failures)))
-        starting.wait("code server", services.CODE, services.code_is_ready)
-        starting.start(services.daemon(settings))
-        starting.wait("Dagster UI", services.UI, services.ui_is_ready)
-        if with_endpoint:
             starting.wait("endpoint", services.ENDPOINT, services.endpoint_is_ready)
         starting.keep()
     voice.facts["seconds"] = round(time.monotonic() - began, 1)
     _summary(voice, settings, with_endpoint)
     voice.finish()
     if failures:
-        raise failures[0]
+        raise UpWithFailures(n=len(failures))
+
+
+def _graph_side(voice: Voice, settings: Settings, starting: "_Starting") -> list[HeadwaterError]:
+    """Code server, UI, what is due, sensors; the failures on the way, which were told."""
+    server, running = services.code_server(settings), starting.stack.running()
+    code_server_lives = services.CODE in running
+    is_new_code = not code_server_lives or running[services.CODE].version != server.version
+    graph = None
+    if is_new_code:
+        try:
+            graph = _loaded(voice)
+        except HeadwaterError as error:
+            voice.say(f"[red]{error}[/]")
+            return [error]
+    starting.start(server)
+    starting.start(services.ui(settings))
+    end_dead_runs(code_server_lives=code_server_lives)
+    failures = _compute(voice, settings, starting, graph)
+    starting.wait("code server", services.CODE, services.code_is_ready)
+    starting.start(services.daemon(settings))
+    starting.wait("Dagster UI", services.UI, services.ui_is_ready)
+    return failures
+
+
+def _loaded(voice: Voice) -> Graph:
+    with voice.step("load the asset graph"):
+        return Graph()
 
 
 class _Starting:
@@ -114,29 +136,56 @@ def _land(voice: Voice, settings: Settings, until: date | None) -> None:
         note.text = f"{n_new} new files in {settings.landing}"
 
 
-def _compute(voice: Voice, settings: Settings) -> list[RunFailed]:
-    with voice.step("look for days that are due") as note:
-        runner = DbtRunner(settings)
-        segments = due_segments(settings, runner.lookback_days, runner.code())
-        note.text = ", ".join(map(str, segments)) or "none: everything landed is computed"
-    if not segments:
-        return []
-    with voice.step("load the asset graph"):
-        graph = Graph()
-    failures = []
-    for segment in segments:
-        with voice.step(f"run {segment}") as note:
-            try:
-                run_id = graph.run(segment, voice.substep)
-                note.text = f"{services.url(services.UI)}/runs/{run_id}"
-            except RunFailed as failure:
-                failures.append(failure)
-                note.text = "failed"
-                voice.say(f"[red]{failure}[/]")
+def _compute(
+    voice: Voice, settings: Settings, starting: _Starting, graph: Graph | None
+) -> list[HeadwaterError]:
+    """Run what is due; `graph` is given when the code is new, and then the models are asked as well.
+
+    A run that refuses files fails, and leaves the days without refused files due: these are run again.
+    """
+    runner = DbtRunner(settings)
+    failures: list[HeadwaterError] = []
+    tried: set[str] = set()
+    while segments := [one for one in _due(voice, settings, runner) if one.digest not in tried]:
+        starting.stack.stop(services.DAEMON)  # it would ask for the same days
+        graph = graph or _loaded(voice)
+        for segment in segments:
+            tried.add(segment.digest)
+            _run(voice, f"run {segment}", partial(graph.run, segment, voice.substep), failures)
+        if not failures:
+            return []
+    if graph and not tried:
+        _train(voice, settings, graph, failures)
     return failures
 
 
-def _bento(voice: Voice, settings: Settings, failures: list[RunFailed]) -> str:
+def _train(voice: Voice, settings: Settings, graph: Graph, failures: list[HeadwaterError]) -> None:
+    """Ask the models once after the code changed: another declaration may want another training."""
+    asked, version = settings.home / "run" / "models_asked", services.code_version(settings)
+    if asked.exists() and asked.read_text() == version:
+        return
+    _run(voice, "train what is due", partial(graph.run_models, version, voice.substep), failures)
+    asked.write_text(version)
+
+
+def _due(voice: Voice, settings: Settings, runner: DbtRunner) -> tuple[Segment, ...]:
+    with voice.step("look for days that are due") as note:
+        segments = due_segments(settings, runner.lookback_days, runner.code())
+        note.text = ", ".join(map(str, segments)) or "none: everything landed is computed"
+    return segments
+
+
+def _run(voice: Voice, title: str, run: Callable[[], str], failures: list[HeadwaterError]) -> None:
+    with voice.step(title) as note:
+        try:
+            note.text = f"{services.url(services.UI)}/runs/{run()}"
+        except RunFailed as failure:
+            failures.append(failure)
+            note.fail()
+            voice.say(f"[red]{failure}[/]")
+
+
+def _bento(voice: Voice, settings: Settings, failures: list[HeadwaterError]) -> str:
     """The champion's Bento, packed here when a run was ended before it came to that."""
     champions = Ledger(settings.ledger_url).champions()
     if not champions:
@@ -155,10 +204,15 @@ def _summary(voice: Voice, settings: Settings, with_endpoint: bool) -> None:
     champions = Ledger(settings.ledger_url).champions()
     rows += [(f"champion of {champion.model}", champion.version[:12]) for champion in champions]
     rows += [
-        ("more days", "headwater land --until 2013-10-07"),
+        ("more days", f"headwater land --until {_next_week(settings)}"),
         ("state", str(settings.home)),
         ("stop", "headwater down"),
     ]
     voice.facts.update(dict(rows))
     voice.say()
     voice.table(f"Up in {voice.facts['seconds']} s", rows)
+
+
+def _next_week(settings: Settings) -> date:
+    days = [day for _, day in Computed(settings).files() if day is not None]
+    return max(days, default=FIRST_LANDING_UNTIL) + timedelta(days=7)

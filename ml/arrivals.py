@@ -5,7 +5,8 @@ Nothing is read from the workshop, which writers lock; nothing is taken in here.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from ml.errors import FileRefused
 from ml.settings import Settings
 from ml.sources import Source
 from ml.sources.catalogue import declared_sources
-from ml.sources.landed import day_of, failed, pending, remember, taken
+from ml.sources.landed import day_of, failed, failures, pending, remember, taken
 
 ONE_DAY = timedelta(days=1)
 
@@ -35,13 +36,20 @@ class Segment:
         return f"{self.first_day} to {self.last_day}"
 
 
-def plan(arrivals: Sequence[Arrival], *, computed: Iterable[date], lookback_days: int) -> tuple[Segment, ...]:
+def plan(
+    arrivals: Sequence[Arrival],
+    *,
+    computed: Iterable[date],
+    lookback_days: int,
+    refused: Collection[date] = (),
+) -> tuple[Segment, ...]:
     """Turn arrivals into as few runs as there are gaps between their days.
 
     Args:
         arrivals: files that are due; empty gives an empty plan.
         computed: days that are computed already.
         lookback_days: how far back a daily table reads, so how far a late or corrected file reaches forward.
+        refused: days of which a file is refused as it lies there; they wait for it, and other days go on.
 
     A file for a day that is computed reaches the days after it that read it; a corrected reference file
     reaches every computed day.
@@ -55,7 +63,7 @@ def plan(arrivals: Sequence[Arrival], *, computed: Iterable[date], lookback_days
             due |= {late + n * ONE_DAY for n in range((reach - late).days + 1)}
         if any(arrival.day is None for arrival in arrivals):
             due |= set(known)
-    return tuple(_segment(first, last, arrivals) for first, last in _ranges(sorted(due)))
+    return tuple(_segment(first, last, arrivals) for first, last in _ranges(sorted(due.difference(refused))))
 
 
 def _ranges(days: Sequence[date]) -> list[tuple[date, date]]:
@@ -96,8 +104,20 @@ def due_segments(
     landed = landed_files(settings, sources)
     is_other_code = code is not None and not Computed(settings).codes() <= {code}
     due = landed if is_other_code else not_computed(landed, computed)
+    if not due:
+        return ()
     days = {day for _, day in computed if day is not None}
-    return plan(due, computed=days, lookback_days=lookback_days()) if due else ()
+    return plan(due, computed=days, lookback_days=lookback_days(), refused=refused_days(settings, sources))
+
+
+def refused_days(settings: Settings, sources: Iterable[Source]) -> set[date]:
+    """Days of which some source's file is refused as it lies there."""
+    days = set()
+    for source in sources:
+        for path in failures(settings, source):
+            with suppress(FileRefused):  # its name is no day, so it keeps none waiting
+                days.add(day_of(source, path))
+    return {day for day in days if day is not None}
 
 
 def landed_files(settings: Settings, sources: Iterable[Source]) -> list[Arrival]:

@@ -77,7 +77,7 @@ def in_words(column: Column) -> str:
     low = "" if column.minimum is None else f" from {column.minimum}"
     high = "" if column.maximum is None else f" up to {column.maximum}"
     unit = f" {column.unit}" if column.unit else ""
-    example = "" if column.example is None else f", like {json.dumps(column.example, ensure_ascii=False)}"
+    example = "" if column.example is None else f", like {json.dumps(_example(column), ensure_ascii=False)}"
     return f"{_WORDS[column.kind]}{low}{high}{unit}{example}{'' if column.is_required else ', or null'}"
 
 
@@ -89,7 +89,7 @@ def for_program(column: Column) -> dict[str, Any]:
         "minimum": low,
         "maximum": high,
         "unit": column.unit,
-        "example": column.example,
+        "example": _example(column),
     }
     return {name: value for name, value in told.items() if value is not None} | {
         "nullable": not column.is_required
@@ -104,5 +104,11 @@ def as_schema(column: Column) -> dict[str, Any]:
         low, high = bounds(column)
         schema |= {name: value for name, value in (("minimum", low), ("maximum", high)) if value is not None}
     if column.example is not None:
-        schema["example"] = column.example
+        schema["example"] = _example(column)
     return schema if column.is_required else {**schema, "nullable": True}
+
+
+def _example(column: Column) -> Any:
+    """The declared example as a request gives it: a time with its zone."""
+    is_bare = column.kind == "timestamp" and not str(column.example).endswith("Z")
+    return f"{column.example}Z" if is_bare and column.example is not None else column.example

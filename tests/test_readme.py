@@ -36,15 +36,21 @@ def test_its_commands_and_options_exist() -> None:
 
 
 def test_its_source_is_a_declaration() -> None:
-    shown = [yaml.safe_load(block) for block in blocks("yaml")]
+    shown = [yaml.safe_load(block) for block in blocks("yaml") if block.startswith("type:")]
     (source,) = [one["attributes"] for one in shown if one["type"].endswith("LandedSource")]
     assert Source.declare(source).name == "airlines"
 
 
 def test_its_model_is_a_declaration() -> None:
-    shown = [yaml.safe_load(block) for block in blocks("yaml")]
+    shown = [yaml.safe_load(block) for block in blocks("yaml") if block.startswith("type:")]
     (model,) = [one["attributes"] for one in shown if one["type"].endswith("PredictionModel")]
     assert DeclaredModel.model_validate(model).declaration.name == "late_arrival"
+
+
+def test_its_feature_is_a_column_of_sql_and_yaml() -> None:
+    (column,) = [yaml.safe_load(block)[0] for block in blocks("yaml") if not block.startswith("type:")]
+    assert {"name", "data_type", "description"} <= set(column)
+    assert any(block.rstrip().endswith(f"as {column['name']},") for block in blocks("sql"))
 
 
 def test_its_request_has_the_fields_that_the_spine_declares() -> None:

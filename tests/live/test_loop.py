@@ -134,12 +134,15 @@ def test_a_truncated_file_is_refused_by_name_while_other_days_go_on(project: Pro
     assert project.runs()[0]["status"] == "FAILURE"
     assert flights_file(project, "2013-03-01").exists()
     assert project.predict([example(project)]).status == 200
+    project.headwater("land", "--until", "2013-03-02")
+    wait_for("the day after is computed", lambda: computed(project, 60) and idle(project), PATIENCE_S)
+    assert list(project.status()["refused"]) == [path]
 
 
 def test_a_corrected_file_heals_the_day(project: Project) -> None:
     flights_file(project, "2013-03-01").unlink()
     project.headwater("land", "--until", "2013-03-01")
-    wait_for("the day is computed", lambda: computed(project, 60) and idle(project), PATIENCE_S)
+    wait_for("the day is computed", lambda: computed(project, 61) and idle(project), PATIENCE_S)
     assert project.status()["refused"] == {}
 
 
@@ -153,7 +156,7 @@ def test_a_name_that_is_no_day_is_refused_and_said(project: Project) -> None:
 
 @pytest.mark.parametrize("victim", ["run", "endpoint", "code", "daemon"])
 def test_a_killed_process_loses_nothing(project: Project, victim: str) -> None:
-    day = {"run": 2, "endpoint": 3, "code": 4, "daemon": 5}[victim]
+    day = {"run": 3, "endpoint": 4, "code": 5, "daemon": 6}[victim]
     project.headwater("land", "--until", f"2013-03-{day:02d}")
     if victim == "run":
         wait_for("a run is under way", lambda: bool(run_processes(project)), PATIENCE_S)

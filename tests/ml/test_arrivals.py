@@ -2,9 +2,13 @@
 
 from datetime import date, timedelta
 
-from ml.arrivals import Segment, not_computed, plan
+from headwater.nycflights import land
+from ml.arrivals import Segment, due_segments, not_computed, plan, refused_days
 from ml.computed import Arrival, Computed
+from ml.lake.workshop import Workshop
 from ml.settings import Settings
+from ml.sources import Source, take_in
+from ml.sources.catalogue import declared_sources
 
 JAN_1 = date(2013, 1, 1)
 
@@ -51,6 +55,33 @@ def test_a_late_day_reaches_the_days_that_read_it_and_no_further() -> None:
 def test_a_late_day_reaches_no_day_that_has_not_landed() -> None:
     due = plan(arrived(39), computed=[day(n) for n in range(1, 41)], lookback_days=28)
     assert ranges(due) == [(day(39), day(40))]
+
+
+def test_a_refused_day_waits_and_the_days_around_it_go_on() -> None:
+    due = plan(arrived(1, 2, 3, 4), computed=[], lookback_days=28, refused=[day(2)])
+    assert ranges(due) == [(day(1), day(1)), (day(3), day(4))]
+    healed = plan(arrived(2), computed=[day(n) for n in (1, 3, 4)], lookback_days=28)
+    assert ranges(healed) == [(day(2), day(4))]
+
+
+def test_a_file_refused_for_what_is_in_it_makes_its_day_wait(settings: Settings) -> None:
+    land(settings.landing, None, date(2013, 1, 3))
+    bad = settings.landing / "flights" / "2013-01-02.csv"
+    bad.write_bytes(b"not,a,header\n")
+    (whole,) = due_segments(settings, lambda: 28)
+    (flights,) = [one for one in declared_sources(settings.project) if one.name == "flights"]
+    others = [one for one in declared_sources(settings.project) if one.name in flights_needs(flights)]
+    workshop = Workshop(settings)
+    for source in (*others, flights):
+        take_in(workshop, settings, source, sorted((settings.landing / source.name).glob("*.csv")))
+    before, after = due_segments(settings, lambda: 28)
+    assert ranges((whole,)) == [(day(1), day(3))]
+    assert ranges((before, after)) == [(day(1), day(1)), (day(3), day(3))]
+    assert refused_days(settings, [flights]) == {day(2)}
+
+
+def flights_needs(source: Source) -> set[str]:
+    return {lookup.source for lookup in source.lookups}
 
 
 def test_a_corrected_reference_file_reaches_every_computed_day() -> None:
