@@ -198,7 +198,9 @@ def _bento(voice: Voice, settings: Settings, failures: list[HeadwaterError]) -> 
 
 
 def _summary(voice: Voice, settings: Settings, with_endpoint: bool) -> None:
-    rows = [("Dagster UI", services.url(services.UI) + "/asset-groups")]
+    rows = []
+    if services.UI in Stack(settings).running():
+        rows += [("Dagster UI", services.url(services.UI) + "/asset-groups")]
     if with_endpoint:
         rows += [("endpoint", services.url(services.ENDPOINT)), ("try it", "headwater predict")]
     champions = Ledger(settings.ledger_url).champions()
