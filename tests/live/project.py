@@ -63,7 +63,7 @@ class Project:
         return f"http://127.0.0.1:{self.endpoint_port}"
 
     def headwater(
-        self, *args: str, check: bool = True, timeout_s: float = 300
+        self, *args: str, check: bool = True, timeout_s: float = 1200
     ) -> subprocess.CompletedProcess[str]:
         """Run a command of the project."""
         command = [sys.executable, "-m", "headwater", *args]

@@ -13,7 +13,7 @@ import pytest
 
 from tests.live.project import Project, ask, wait_for
 
-PATIENCE_S = 240
+PATIENCE_S = 600
 MEGABYTES = 1500
 
 
@@ -166,7 +166,7 @@ def test_a_killed_process_loses_nothing(project: Project, victim: str) -> None:
         family = psutil.Process(project.status()["processes"][victim]["pid"])
         for process in [family, *family.children(recursive=True)]:
             process.kill()
-        project.headwater("up", timeout_s=PATIENCE_S)
+        project.headwater("up")
     wait_for("the day is computed", lambda: computed(project, 59 + day) and idle(project), PATIENCE_S)
     assert project.predict([example(project)]).status == 200
 
