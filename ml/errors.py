@@ -377,3 +377,13 @@ class SettingRefused(HeadwaterError):
 
     def __init__(self, name: str, value: str, expected: str) -> None:
         super().__init__(f'{name} is "{value}"; expected {expected}. Change it or leave it out.')
+
+
+class TableNotRebuilt(HeadwaterError):
+    """DuckDB refused a table's compiled SQL where it was computed again beside the workshop."""
+
+    def __init__(self, table: str, reason: str) -> None:
+        super().__init__(
+            f'Table "{table}" could not be computed again from its compiled SQL. DuckDB says: '
+            f"{reason.strip()} Mend its SQL (its casts and assumptions must hold for any rows of its inputs)."
+        )

@@ -1,0 +1,54 @@
+"""Tables as the proofs of `ml.proofs` take them: compiled by dbt, described by its manifest.
+
+What is proved with them is said there.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from assets.components.dbt_translator import is_daily, table_meta, tests_of
+from assets.dbt_runner import DbtRunner
+from ml.lake.workshop import Workshop
+from ml.proofs.rebuild import Table
+
+_KEY_TEST = "unique_together"
+
+
+def compiled_tables(runner: DbtRunner, first_day: date, last_day: date) -> tuple[Table, ...]:
+    """Every table of the project, upstream first, compiled for these days; takes the workshop's turn."""
+    with Workshop(runner.settings).turn():
+        days = {"start_day": first_day.isoformat(), "end_day": last_day.isoformat()}
+        nodes = runner.compiled("resource_type:model", "--indirect-selection", "empty", **days)
+    return tuple(_table(runner, str(node.unique_id), str(node.compiled_code)) for node in nodes)
+
+
+def _table(runner: DbtRunner, unique_id: str, sql: str) -> Table:
+    manifest = runner.manifest
+    node = manifest["nodes"][unique_id]
+    meta = table_meta(node)
+    return Table(
+        schema=node["schema"],
+        name=node["name"],
+        sql=sql,
+        is_view=node["config"]["materialized"] == "view",
+        is_by_day=is_daily(node),
+        reach_days=int(meta.get("reach_days", 0)),
+        lookback_days=int(meta.get("lookback_days", 0)),
+        unique_id=unique_id,
+        reads=tuple(_relation(manifest, parent) for parent in node["depends_on"]["nodes"]),
+        key=_key(manifest, unique_id),
+        types={name: column["data_type"] for name, column in node["columns"].items() if column["data_type"]},
+    )
+
+
+def _relation(manifest: Mapping[str, Any], unique_id: str) -> str:
+    node = manifest["sources"].get(unique_id) or manifest["nodes"][unique_id]
+    return f"{node['schema']}.{node['name']}"
+
+
+def _key(manifest: Mapping[str, Any], unique_id: str) -> tuple[str, ...]:
+    """The columns that a test says are unique together."""
+    tests = (manifest["nodes"][test].get("test_metadata") or {} for test in tests_of(manifest, unique_id))
+    keys = (test["kwargs"]["columns"] for test in tests if test.get("name") == _KEY_TEST)
+    return tuple(next(keys, ()))
