@@ -38,6 +38,7 @@ def _table(runner: DbtRunner, unique_id: str, sql: str) -> Table:
         unique_id=unique_id,
         reads=tuple(_relation(manifest, parent) for parent in node["depends_on"]["nodes"]),
         key=_key(manifest, unique_id),
+        is_published=bool(meta.get("publish")),
         types={name: column["data_type"] for name, column in node["columns"].items() if column["data_type"]},
     )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ml.lake.turn import Holder
+    from ml.proofs.leakage import Leak
 
 
 class HeadwaterError(Exception):
@@ -377,6 +378,39 @@ class SettingRefused(HeadwaterError):
 
     def __init__(self, name: str, value: str, expected: str) -> None:
         super().__init__(f'{name} is "{value}"; expected {expected}. Change it or leave it out.')
+
+
+class NotAuditable(HeadwaterError):
+    """A table of features or labels does not say when its rows are due, or has no rows of its own."""
+
+    def __init__(self, table: str, problem: str) -> None:
+        super().__init__(
+            f'Table "{table}" can\'t be audited for leaks: {problem}. Correct its YAML in the dbt project.'
+        )
+
+
+class LeakFound(HeadwaterError):
+    """Rows that were due by a cutoff depend on what was known only after it."""
+
+    def __init__(self, leaks: "Iterable[Leak]") -> None:
+        self.leaks = tuple(leaks)
+        told = "\n".join(f"- {leak}" for leak in self.leaks)
+        super().__init__(
+            f"{len(self.leaks)} leak(s) from the future:\n{told}\n"
+            "A row may use only what was known when it was due: look rows up by their known_at (as_of does), "
+            "and take a fact only where its own <fact>_known_at is not after that."
+        )
+
+
+class StandsOtherwise(HeadwaterError):
+    """Tables are not what their SQL makes of raw, so that nothing can be said about leaks."""
+
+    def __init__(self, tables: Iterable[str]) -> None:
+        told = ", ".join(f'"{table}"' for table in tables)
+        super().__init__(
+            f"What stands in {told} is not what the compiled SQL makes of raw as it stands: files were taken "
+            "in since, or the SQL gives other rows each time. Materialize the tables again, then audit them."
+        )
 
 
 class TableNotRebuilt(HeadwaterError):

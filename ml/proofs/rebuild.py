@@ -27,7 +27,8 @@ class Table:
 
     Compiled for days `first` to `last`, the SQL of a table `is_by_day` yields the days `first` to
     `last + reach_days`. `reads` are the relations ("schema.name") it reads, `key` the columns that name a
-    row, `types` the declared types by column; all may be left empty.
+    row, `types` the declared types by column; all may be left empty. `is_published`: it is
+    read by others, row by row as known.
     """
 
     schema: str
@@ -41,6 +42,7 @@ class Table:
     reads: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
+    is_published: bool = False
 
     @property
     def relation(self) -> str:
@@ -66,6 +68,15 @@ def upstream(tables: Sequence[Table], relations: Iterable[str]) -> tuple[Table, 
             wanted.update(table.reads)
             found.append(table)
     return tuple(reversed(found))
+
+
+def lookback(tables: Sequence[Table]) -> int:
+    """How many days back any of `tables` (upstream first) looks, through all that it reads."""
+    days: dict[str, int] = {}
+    for table in tables:
+        read = max((days.get(relation, 0) for relation in table.reads), default=0)
+        days[table.relation] = table.lookback_days + read
+    return max(days.values(), default=0)
 
 
 @dataclass(frozen=True)
