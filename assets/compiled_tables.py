@@ -7,12 +7,31 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from assets.components.dbt_translator import is_daily, table_meta, tests_of
+from assets.components.dbt_translator import is_daily, table_meta, tables_of, tests_of
 from assets.dbt_runner import DbtRunner
+from ml.errors import NotAuditable
 from ml.lake.workshop import Workshop
+from ml.proofs.leakage import audited
 from ml.proofs.rebuild import Table
 
 _KEY_TEST = "unique_together"
+_NOT_DUE = "it belongs to an entity and has neither prediction_at (features) nor label_known_at (labels)"
+
+
+def audited_tables(runner: DbtRunner) -> dict[str, str]:
+    """The tables that the leakage audit looks at, upstream of others or not: id to relation ("schema.name").
+
+    Raises:
+        NotAuditable: a table of an entity does not say when its rows are due.
+    """
+    nodes = {n["unique_id"]: n for n in tables_of(runner.manifest) if n["resource_type"] == "model"}
+    found = {
+        one.table.unique_id: one.table.relation for one in audited([_table(runner, id_, "") for id_ in nodes])
+    }
+    for unique_id, node in nodes.items():
+        if table_meta(node).get("entity") and unique_id not in found:
+            raise NotAuditable(node["name"], _NOT_DUE)
+    return found
 
 
 def compiled_tables(runner: DbtRunner, first_day: date, last_day: date) -> tuple[Table, ...]:

@@ -15,6 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ml.errors import TablesNotBuilt
 from ml.settings import Settings
 
@@ -92,6 +94,11 @@ class DbtRunner:
         """How many days back the widest daily table reads."""
         metas = (node["config"].get("meta") or {} for node in self.manifest["nodes"].values())
         return max((int(meta.get("lookback_days", 0)) for meta in metas), default=0)
+
+    def zones(self) -> tuple[str, ...]:
+        """The time zone that most local times of the project are in, as its variable `usual_zone` says."""
+        declared = yaml.safe_load((self.project_dir / "dbt_project.yml").read_text()).get("vars") or {}
+        return (str(declared["usual_zone"]),) if "usual_zone" in declared else ()
 
     def build(
         self, tables: Sequence[str], *, first_day: str, last_day: str, anew: bool = False

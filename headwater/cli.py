@@ -120,5 +120,40 @@ def predict(fields: tuple[str, ...], file: IO[str] | None, as_json: bool) -> Non
     ask(fields, file, as_json=as_json)
 
 
+@main.command()
+@click.option(
+    "--cutoffs",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="How many instants to look at.",
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Which sample of instants; a seed repeats it.",
+)
+@click.option(
+    "--table",
+    "tables",
+    multiple=True,
+    metavar="NAME",
+    help="A table to audit; may be repeated.  [default: all]",
+)
+@as_json
+def audit(cutoffs: int, seed: int, tables: tuple[str, ...], as_json: bool) -> None:
+    """Look for leaks from the future in features, labels and published tables.
+
+    For each of some instants it removes, and scrambles, every raw row that was known only later, computes
+    the tables again and compares the rows that were due by then to the bit. A leak is told with its table,
+    column, entity and the raw rows it comes from, and the exit code is 1. Nothing of the project is changed.
+    """
+    from headwater.audit import audit_tables
+
+    audit_tables(tables, cutoffs, seed, as_json=as_json)
+
+
 def _day(moment: datetime | None) -> date | None:
     return moment.date() if moment else None

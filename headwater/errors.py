@@ -3,9 +3,10 @@
 No exit codes: `cli` turns any of these into one.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from ml.errors import HeadwaterError
+from ml.errors import HeadwaterError, nearest
 
 
 class PortTaken(HeadwaterError):
@@ -64,4 +65,23 @@ class NothingToServe(HeadwaterError):
         super().__init__(
             f"No model was promoted yet, and no landed day is due. Land files in {landing} "
             "(`headwater land --until 2013-09-30`), or start without it: `headwater up --no-endpoint`."
+        )
+
+
+class NothingToAudit(HeadwaterError):
+    """An audit was asked for before any day was computed."""
+
+    def __init__(self, *, home: Path) -> None:
+        super().__init__(
+            f"No day is computed in {home} yet: there is nothing to audit. Run `headwater up` first."
+        )
+
+
+class NotAudited(HeadwaterError):
+    """A table was named that an audit does not look at."""
+
+    def __init__(self, *, table: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f'"{table}" is no table that an audit looks at: these have prediction_at or label_known_at, or '
+            f"are published with known_at. {nearest(table, known)}"
         )

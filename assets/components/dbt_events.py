@@ -12,6 +12,7 @@ import dagster as dg
 
 from assets.components.column_lineage import column_lineage
 from assets.components.dbt_translator import Node, table_meta
+from assets.components.leakage_check import leakage_results
 from assets.dbt_runner import DbtRunner, NodeResult
 from assets.resources import Platform
 from ml.computed import Arrival, Computed
@@ -59,6 +60,8 @@ def table_events(
     with step.platform.workshop().turn() as turn:
         days = {"first_day": step.first_day or "", "last_day": step.last_day or ""}
         results = list(step.runner.build(list(_names(step)), **days, anew=_is_everything(turn, step)))
+        if step.first_day and all(result.is_good for result in results):
+            results += leakage_results(step.runner, list(by_id), step.first_day, step.last_day or "")
         failed = [result for result in results if not result.is_good]
         built = {r.unique_id: by_id[r.unique_id] for r in results if r.is_good and r.unique_id in by_id}
         with turn.connect() as connection:

@@ -12,6 +12,7 @@ from dagster_dbt import DagsterDbtTranslator
 from assets.calendar import FRESH_DAILY, ONE_RUN
 from assets.components.dbt_events import BuiltTables, table_events
 from assets.components.dbt_translator import Node, TableTranslator, is_daily, tables_of, tests_of
+from assets.components.leakage_check import leakage_checks
 from assets.dbt_runner import DbtRunner
 from assets.resources import Platform
 from ml.settings import Settings
@@ -40,7 +41,7 @@ def _step(
     name: str, nodes: Sequence[Node], runner: DbtRunner, translator: DagsterDbtTranslator
 ) -> dg.AssetsDefinition:
     specs = {node["unique_id"]: _spec(node, runner, translator) for node in nodes}
-    checks = _checks(specs, runner, translator)
+    checks = _checks(specs, runner, translator) | leakage_checks(specs, runner)
     is_by_day = any(spec.partitions_def for spec in specs.values())
 
     @dg.multi_asset(
