@@ -7,6 +7,7 @@ with flights as (
 progress as (
     select
         *,
+        'departure' as kind,
         departure_known_at as known_at,
         null as known_arr_delay_min
     from flights
@@ -14,6 +15,7 @@ progress as (
     union all
     select
         *,
+        'arrival' as kind,
         arrival_known_at as known_at,
         arr_delay_min as known_arr_delay_min
     from flights
@@ -24,7 +26,7 @@ placed as (
         *,
         cast(known_at as date) as known_day,
         -- An aircraft in two places at one time: the flight with the later key, so that it is always the same one.
-        row_number() over (partition by aircraft_id, known_at order by flight_id desc) as place
+        row_number() over (partition by aircraft_id, known_at order by flight_id desc, kind desc) as place
     from progress
 )
 

@@ -7,7 +7,7 @@ with weather as (
         sum(cast(precipitation_in as decimal(6, 2))) over (hours rows 5 preceding) as precipitation_sum_6h_in
     from {{ ref('stg_weather') }}
     where {{ input_days() }}
-    window hours as (partition by airport_id order by known_at)
+    window hours as (partition by airport_id order by known_at, observed_at)
 )
 
 select

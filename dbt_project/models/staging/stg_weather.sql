@@ -14,7 +14,7 @@ with weather as (
         known_at,
         day,
         -- A file that lists an hour twice: the row nearer its end is the correction.
-        row_number() over (partition by origin, time_hour order by row_number desc) as place
+        row_number() over (partition by day, origin, time_hour order by row_number desc) as place
     from {{ source('raw', 'weather_current') }}
     where {{ own_days() }}
 )
