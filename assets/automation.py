@@ -46,8 +46,14 @@ def run_tags(segment: Segment) -> dict[str, str]:
 
 
 def selection(segment: Segment, graph: BaseAssetGraph[BaseAssetNode]) -> Iterator[dg.AssetKey]:
-    """What a segment's files touch: their raw assets, and everything that is made from them."""
+    """What a segment's files touch: their raw assets, and everything that is made from them.
+
+    Without files: its tables, and the models made from them.
+    """
     arrived = {raw_key(source) for source in segment.sources}
+    if segment.tables:
+        yield from _made_from(segment.tables, graph)
+        return
     for key in sorted(graph.executable_asset_keys):
         node = graph.get(key)
         is_raw = key.path[0] == "raw"
@@ -62,6 +68,15 @@ def selection(segment: Segment, graph: BaseAssetGraph[BaseAssetNode]) -> Iterato
 def models(graph: BaseAssetGraph[BaseAssetNode]) -> Iterator[dg.AssetKey]:
     """The assets of all models."""
     yield from (key for key in sorted(graph.executable_asset_keys) if "model" in graph.get(key).tags)
+
+
+def _made_from(tables: Sequence[str], graph: BaseAssetGraph[BaseAssetNode]) -> Iterator[dg.AssetKey]:
+    keys = {key for key in graph.executable_asset_keys if "layer" in graph.get(key).tags}
+    stale = {key for key in keys if key.path[-1] in tables}
+    for key in sorted(graph.executable_asset_keys - keys):
+        if graph.get_ancestor_asset_keys(key) & stale:
+            yield key
+    yield from sorted(stale)
 
 
 def landing_sensor(job: dg.JobDefinition) -> dg.SensorDefinition:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from assets.components.dbt_translator import is_daily, table_meta, tables_of, tests_of
+from assets.dbt_nodes import is_daily, table_meta, tables_of, tests_of
 from assets.dbt_runner import DbtRunner
 from ml.errors import NotAuditable
 from ml.lake.workshop import Workshop

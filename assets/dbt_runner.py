@@ -5,12 +5,12 @@ component's. A process a model would cost 5 CPU-seconds each, an invocation here
 """
 
 import fcntl
-import hashlib
 import json
 import os
+import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -76,20 +76,6 @@ class DbtRunner:
         loaded: dict[str, Any] = json.loads(self.manifest_path.read_text())
         return loaded
 
-    def code(self) -> str:
-        """A digest of every table's SQL and YAML and of the macros; not of tests."""
-        nodes = [
-            node for node in self.manifest["nodes"].values() if node["resource_type"] in {"model", "seed"}
-        ]
-        parts = [(n["unique_id"], n["checksum"]["checksum"], n["config"], n["columns"]) for n in nodes]
-        macros = [
-            (m["unique_id"], m["macro_sql"])
-            for m in self.manifest["macros"].values()
-            if m["package_name"] == self.manifest["metadata"]["project_name"]
-        ]
-        told = json.dumps([sorted(parts, key=lambda part: part[0]), sorted(macros)], sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()
-
     def lookback_days(self) -> int:
         """How many days back the widest daily table reads."""
         metas = (node["config"].get("meta") or {} for node in self.manifest["nodes"].values())
@@ -101,15 +87,27 @@ class DbtRunner:
         return (str(declared["usual_zone"]),) if "usual_zone" in declared else ()
 
     def build(
-        self, tables: Sequence[str], *, first_day: str, last_day: str, anew: bool = False
+        self,
+        tables: Sequence[str],
+        *,
+        first_day: str,
+        last_day: str,
+        anew: bool = False,
+        unit_tests: Collection[str] = (),
     ) -> Iterator[NodeResult]:
         """Build and test the named tables for the days from `first_day` to `last_day`, both included.
 
-        `anew` drops what the tables held, which other columns or types need.
+        `anew` drops what the tables held, which other columns or types need. Of the unit tests only those
+        whose ids are named run, each before its table.
         """
         args = ["build", "--select", *tables, "--vars", _vars(start_day=first_day, end_day=last_day)]
         refresh = ["--full-refresh"] if anew else []
-        yield from self._invoke([*args, *refresh, "--exclude-resource-type", "unit_test"])
+        others = [
+            f"unit_test:{id_.split('.')[-1]}" for id_ in self.manifest["unit_tests"] if id_ not in unit_tests
+        ]
+        left_out = ["--exclude", *others] if others else []
+        without = left_out if unit_tests else ["--exclude-resource-type", "unit_test"]
+        yield from self._invoke([*args, *refresh, *without])
 
     def unit_test(self) -> Iterator[NodeResult]:
         """Run the unit tests that stand beside the tables."""
@@ -125,6 +123,17 @@ class DbtRunner:
         results = self._run(["compile", "--select", *select, "--vars", _vars(**variables)])
         return [result.node for result in results]
 
+    def compiled_apart(self, *select: str, **variables: str) -> dict[str, str]:
+        """SQL by node id, compiled beside an empty database, without a turn; nodes that fail are left out."""
+        with tempfile.TemporaryDirectory(dir=self.target) as folder:
+            place = replace(self.settings, home=Path(folder))
+            args = ["compile", "--select", *select, "--vars", _vars(**variables)]
+            results = self._run([*args, "--no-populate-cache"], place)
+        compiled = {
+            result.node.unique_id: result.node.compiled_code for result in results if _compiles(result)
+        }
+        return {unique_id: sql for unique_id, sql in compiled.items() if sql}
+
     def _invoke(self, args: list[str]) -> Iterator[NodeResult]:
         for result in self._run(args):
             yield NodeResult(
@@ -135,11 +144,12 @@ class DbtRunner:
                 failures=result.failures,
             )
 
-    def _run(self, args: list[str]) -> Sequence[Any]:
+    def _run(self, args: list[str], place: Settings | None = None) -> Sequence[Any]:
         with _ONE_AT_A_TIME:
             if self._place not in _PARSED:
                 _PARSED[self._place] = self._parsed()
-            outcome = self._invoke_dbt(_PARSED[self._place], [*args, "--no-write-json"])
+            _forget_compiled(_PARSED[self._place])
+            outcome = self._invoke_dbt(_PARSED[self._place], [*args, "--no-write-json"], place)
         if outcome.result is None:
             raise TablesNotBuilt(command=args[0], cause=str(outcome.exception or "dbt gave no result"))
         return list(outcome.result.results)
@@ -165,22 +175,23 @@ class DbtRunner:
         self._parse()
         return _PARSED[self._place]
 
-    def _invoke_dbt(self, manifest: Any, args: list[str]) -> Any:
+    def _invoke_dbt(self, manifest: Any, args: list[str], place: Settings | None = None) -> Any:
         from dbt.cli.main import dbtRunner  # 2 CPU-seconds: only who runs dbt pays
 
-        os.environ.update(_environment(self.settings))
+        home = (place or self.settings).home
+        os.environ.update(_environment(home))
         try:
-            return dbtRunner(manifest=manifest).invoke([*args, *self._common()])
+            return dbtRunner(manifest=manifest).invoke([*args, *self._common(home)])
         finally:
             _let_go()
 
-    def _common(self) -> list[str]:
+    def _common(self, home: Path) -> list[str]:
         here = str(self.project_dir)
-        places = ["--project-dir", here, "--profiles-dir", here, "--target-path", str(self.target)]
+        places = ["--project-dir", here, "--profiles-dir", here, "--target-path", str(home / "dbt")]
         return [
             *places,
             "--log-path",
-            str(self.settings.home / "log"),
+            str(home / "log"),
             "--log-level",
             "none",
             "--log-level-file",
@@ -216,9 +227,21 @@ def _vars(**values: str) -> str:
     return json.dumps(values)
 
 
-def _environment(settings: Settings) -> Mapping[str, str]:
+def _forget_compiled(manifest: Any) -> None:
+    """Undo what an invocation left in the kept manifest: dbt would not put ephemeral parents in again."""
+    for node in manifest.nodes.values():
+        if getattr(node, "extra_ctes_injected", False):
+            node.compiled, node.compiled_code = False, None
+            node.extra_ctes, node.extra_ctes_injected = [], False
+
+
+def _compiles(result: Any) -> bool:
+    return str(result.status) in {"success", "pass"}
+
+
+def _environment(home: Path) -> Mapping[str, str]:
     return {
-        "HEADWATER_WORKSHOP": str(settings.home / "workshop.duckdb"),
+        "HEADWATER_WORKSHOP": str(home / "workshop.duckdb"),
         "DO_NOT_TRACK": "1",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }

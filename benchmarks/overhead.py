@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from assets.dbt_runner import DbtRunner
+from assets.table_code import project_code
 from benchmarks.measure import Cost, middle, run, show
 from headwater.instance import environment, make_instance
 from headwater.nycflights import land
@@ -59,7 +60,7 @@ def prepare() -> None:
     """What is done once for a project, before its first run."""
     settings = Settings.from_env()
     make_instance(settings)
-    DbtRunner(settings).code()
+    project_code(DbtRunner(settings))
 
 
 def day() -> None:

@@ -33,7 +33,7 @@ def code_server(settings: Settings) -> Process:
     """The one process that holds the asset definitions, for the UI, the daemon and the runs it starts."""
     command = python(
         "-m", "headwater.code_server", "--host", HOST, "--port", str(port(CODE)),
-        "--module-name", "assets.definitions",
+        "--module-name", "assets.definitions", "--lazy-load-user-code",  # a mistake is shown in the UI
         "--working-directory", str(settings.project), "--location-name", "headwater",
     )  # fmt: skip
     return Process(CODE, command, environment(settings), port(CODE), code_version(settings))

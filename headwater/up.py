@@ -10,7 +10,10 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from rich.markup import escape
+
 from assets.dbt_runner import DbtRunner
+from assets.table_code import project_code
 from headwater import services
 from headwater.console import Voice
 from headwater.errors import NothingToServe, RunFailed, UpWithFailures
@@ -18,7 +21,7 @@ from headwater.instance import make_instance
 from headwater.land import land_with_bar
 from headwater.run import Graph, end_dead_runs
 from headwater.stack import Process, Running, Stack
-from ml.arrivals import Segment, due_segments
+from ml.arrivals import Segment, due_segments, stale_segments
 from ml.computed import Computed
 from ml.errors import HeadwaterError
 from ml.lake.workshop import Workshop
@@ -64,7 +67,7 @@ def _graph_side(voice: Voice, settings: Settings, starting: "_Starting") -> list
         try:
             graph = _loaded(voice)
         except HeadwaterError as error:
-            voice.say(f"[red]{error}[/]")
+            voice.say(f"[red]{escape(str(error))}[/]")
             return [error]
     starting.start(server)
     starting.start(services.ui(settings))
@@ -170,9 +173,15 @@ def _train(voice: Voice, settings: Settings, graph: Graph, failures: list[Headwa
 
 def _due(voice: Voice, settings: Settings, runner: DbtRunner) -> tuple[Segment, ...]:
     with voice.step("look for days that are due") as note:
-        segments = due_segments(settings, runner.lookback_days, runner.code())
-        note.text = ", ".join(map(str, segments)) or "none: everything landed is computed"
+        stale = stale_segments(settings, project_code(runner).tables.values())
+        segments = (*stale, *due_segments(settings, runner.lookback_days))
+        listed = [f"{segment}{_stale(segment)}" for segment in segments]
+        note.text = ", ".join(listed) or "none: everything landed is computed"
     return segments
+
+
+def _stale(segment: Segment) -> str:
+    return f" ({len(segment.tables)} stale tables)" if segment.tables else ""
 
 
 def _run(voice: Voice, title: str, run: Callable[[], str], failures: list[HeadwaterError]) -> None:
@@ -182,7 +191,7 @@ def _run(voice: Voice, title: str, run: Callable[[], str], failures: list[Headwa
         except RunFailed as failure:
             failures.append(failure)
             note.fail()
-            voice.say(f"[red]{failure}[/]")
+            voice.say(f"[red]{escape(str(failure))}[/]")
 
 
 def _bento(voice: Voice, settings: Settings, failures: list[HeadwaterError]) -> str:

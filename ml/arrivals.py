@@ -1,4 +1,4 @@
-"""Which days are due: landed files that no edition of the published tables was made from yet.
+"""Which days are due: landed files that no edition was made from yet, and tables that are stale.
 
 Nothing is read from the workshop, which writers lock; nothing is taken in here.
 """
@@ -17,18 +17,25 @@ from ml.settings import Settings
 from ml.sources import Source
 from ml.sources.catalogue import declared_sources
 from ml.sources.landed import day_of, failed, failures, pending, remember, taken
+from ml.stale import stale_tables
+from ml.tables import Table
 
 ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A range of days to compute in one run, with the sources whose files arrived for it."""
+    """A range of days to compute in one run, with the sources whose files arrived for it.
+
+    Without files it is due because `tables` are stale, and only they are computed, with the models made from
+    them.
+    """
 
     first_day: date
     last_day: date
     sources: tuple[str, ...]
     digest: str
+    tables: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.first_day == self.last_day:
@@ -91,19 +98,14 @@ def not_computed(
     return [arrival for arrival in pending if computed.get((arrival.source, arrival.day)) != arrival.sha256]
 
 
-def due_segments(
-    settings: Settings, lookback_days: Callable[[], int], code: str | None = None
-) -> tuple[Segment, ...]:
-    """The days of a project that are due now; `lookback_days` is asked only when there are any.
+def due_segments(settings: Settings, lookback_days: Callable[[], int]) -> tuple[Segment, ...]:
+    """The days of a project whose files are due now; `lookback_days` is asked only when there are any.
 
-    With `code` (a digest of the tables' SQL), every day is due when some were computed by other code. Nothing
-    is opened that a writer may hold.
+    Nothing is opened that a writer may hold.
     """
     sources = declared_sources(settings.project)
     computed = Computed(settings).files()
-    landed = landed_files(settings, sources)
-    is_other_code = code is not None and not Computed(settings).codes() <= {code}
-    due = landed if is_other_code else not_computed(landed, computed)
+    due = not_computed(landed_files(settings, sources), computed)
     if not due:
         return ()
     days = {day for _, day in computed if day is not None}
@@ -118,6 +120,17 @@ def refused_days(settings: Settings, sources: Iterable[Source]) -> set[date]:
             with suppress(FileRefused):  # its name is no day, so it keeps none waiting
                 days.add(day_of(source, path))
     return {day for day in days if day is not None}
+
+
+def stale_segments(settings: Settings, tables: Iterable[Table]) -> tuple[Segment, ...]:
+    """The computed days on which tables are not what their code and their inputs would make them now."""
+    computed, tables = Computed(settings), list(tables)
+    days = sorted({day for _, day in computed.files() if day is not None})
+    names, stale = stale_tables(tables, computed.builds(), days)
+    code = [(table.name, table.code, table.checks) for table in tables]
+    digest = hashlib.sha256(json.dumps([sorted(names), sorted(code)]).encode()).hexdigest()[:16]
+    ranges = _ranges(sorted(stale))
+    return tuple(Segment(first, last, (), digest, tuple(sorted(names))) for first, last in ranges)
 
 
 def landed_files(settings: Settings, sources: Iterable[Source]) -> list[Arrival]:

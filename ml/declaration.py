@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ml import canonical
 from ml.engines import ENGINES
 from ml.engines.protocol import Parameter
 from ml.errors import DeclarationRefused, Problem, nearest
@@ -166,6 +167,24 @@ class ModelDeclaration(Declared):
     def key(self) -> str:
         """The column that names one entity."""
         return f"{self.entity}_id"
+
+    @property
+    def rows_code(self) -> str:
+        """A digest of what decides which rows there are to train and test on."""
+        return self._digest("entity", "features", "label", "split")
+
+    @property
+    def training_code(self) -> str:
+        """A digest of what training reads: another gate or retrain policy is the same model."""
+        return self._digest("name", "entity", "task", "features", "label", "split", "engine")
+
+    @property
+    def gate_code(self) -> str:
+        """A digest of what a candidate is judged by."""
+        return self._digest("task", "gate")
+
+    def _digest(self, *parts: str) -> str:
+        return canonical.digest(canonical.dumps(self.model_dump(mode="json", include=set(parts))))[:16]
 
     @classmethod
     def parse(cls, declared: Mapping[str, Any]) -> Self:

@@ -5,8 +5,9 @@ can go wrong is read in one place.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -154,6 +155,19 @@ class TablesNotBuilt(HeadwaterError):
         super().__init__(
             f"dbt {command} failed: {cause}. Nothing was published: readers keep what they have. "
             "Mend the table or its data and run again; compiled SQL is in the home folder, dbt/compiled."
+        )
+
+
+class UncertifiedInputs(HeadwaterError):
+    """A table would be made from rows that did not pass their blocking checks."""
+
+    def __init__(self, table: str, parent: str, failed: Mapping[date | None, str]) -> None:
+        days = sorted(day for day in failed if day is not None)
+        of = f" of {days[0]}" if days else ""
+        of += f" to {days[-1]}" if len(days) > 1 else ""
+        super().__init__(
+            f'Table "{table}" was not built: it reads rows{of} of "{parent}" that are not certified, since '
+            f'{next(iter(failed.values()))}. Mend their cause and materialize "{parent}"{of} again first.'
         )
 
 

@@ -26,9 +26,12 @@ def train(
     declaration: ModelDeclaration,
     definition: FeatureDefinition,
     *,
+    code: str = "",
     threads: int = 0,
 ) -> Bundle:
     """Fit the declared engine on the training rows; `threads` 0 means as many as there are cores.
+
+    `code` names the code of the tables that the rows are from; it is kept, and is no part of the version.
 
     Raises LabelUnfit, OneClass, ColumnUnfit, InfiniteValues, DeclarationRefused or EngineRefused.
     """
@@ -63,7 +66,12 @@ def train(
         "declaration.json": canonical.dumps(declaration),
         "receipt.json": canonical.dumps(receipt),
         "origin.json": canonical.dumps(
-            {"edition": manifest.edition_id, "snapshots": manifest.snapshots, "tested_on": manifest.test}
+            {
+                "edition": manifest.edition_id,
+                "snapshots": manifest.snapshots,
+                "tested_on": manifest.test,
+                "code": code,
+            }
         ),
     }
     return Bundle({name: text.encode() for name, text in files.items()})

@@ -130,6 +130,13 @@ def rows_for(training_set: TrainingSet, declaration: ModelDeclaration, published
         return training_set.test
 
 
+def train_rows_now(published: Published[E], declaration: ModelDeclaration, train: Span, test: Span) -> str:
+    """The hash that the training rows of a declaration and of given days have in the newest edition."""
+    source = LabelledRows(published, published.edition(), select(declaration))
+    labels = source.labels(Span(train.first_day, test.last_day))
+    return rows_sha256(source.join(labels, train, test)[0])
+
+
 def _part(rows: Any, name: str, selection: Selection, span: Span) -> Part:
     if not rows.num_rows:
         rule = f"labels in {selection.label_table!r}, features in {selection.features_table!r}"

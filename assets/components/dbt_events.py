@@ -9,17 +9,22 @@ from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
+from dagster_dbt.asset_utils import get_upstream_unique_ids
 
 from assets.components.column_lineage import column_lineage
-from assets.components.dbt_translator import Node, table_meta
 from assets.components.leakage_check import leakage_results
+from assets.components.table_builds import StepBuilds
+from assets.dbt_nodes import Node, is_daily, table_meta
 from assets.dbt_runner import DbtRunner, NodeResult
 from assets.resources import Platform
+from assets.table_code import project_code
 from ml.computed import Arrival, Computed
+from ml.data_version import row_versions
 from ml.errors import TablesNotBuilt
 from ml.lake.published import PublishBatch
 from ml.lake.workshop import Workshop
 from ml.sources.catalogue import declared_sources
+from ml.tables import ancestors
 
 # A table that is made anew as a whole is published as a whole, whatever days its rows have.
 _EVER = (date(1900, 1, 1), date(2999, 12, 31))
@@ -28,13 +33,18 @@ Events = Iterator[dg.MaterializeResult | dg.AssetCheckResult]
 
 @dataclass(frozen=True)
 class BuiltTables:
-    """One step: these tables, for these days (ISO dates; None for tables that have no days)."""
+    """One step: these tables, for these days (ISO dates; None for tables that have no days).
+
+    With `only_stale` those of them that are as they should be are left alone.
+    """
 
     runner: DbtRunner
     platform: Platform
     nodes: tuple[Node, ...]
     first_day: str | None
     last_day: str | None
+    run: str
+    only_stale: bool = False
 
     def window(self, node: Node) -> tuple[date, date] | None:
         """First and last day that a build of these days writes in a table, reach included."""
@@ -42,6 +52,12 @@ class BuiltTables:
             return None
         reach = timedelta(days=int(table_meta(node).get("reach_days", 0)))
         return date.fromisoformat(self.first_day), date.fromisoformat(self.last_day) + reach
+
+    def builds(self) -> StepBuilds:
+        """What is known of how its tables were built, and what comes of this step."""
+        first, last = (day and date.fromisoformat(day) for day in (self.first_day, self.last_day))
+        computed = Computed(self.platform.settings)
+        return StepBuilds(project_code(self.runner), computed, self.run, first or None, last or None)
 
 
 def table_events(
@@ -55,40 +71,83 @@ def table_events(
 
     Raises:
         TablesNotBuilt: a table could not be built, or a blocking test found rows.
+        UncertifiedInputs: a table reads rows that failed their checks in an earlier run.
     """
     by_id = {node["unique_id"]: node for node in step.nodes}
     with step.platform.workshop().turn() as turn:
-        days = {"first_day": step.first_day or "", "last_day": step.last_day or ""}
-        results = list(step.runner.build(list(_names(step)), **days, anew=_is_everything(turn, step)))
+        builds = step.builds()
+        results = list(_build(turn, step, builds))
         if step.first_day and all(result.is_good for result in results):
             results += leakage_results(step.runner, list(by_id), step.first_day, step.last_day or "")
         failed = [result for result in results if not result.is_good]
-        built = {r.unique_id: by_id[r.unique_id] for r in results if r.is_good and r.unique_id in by_id}
+        if failed:
+            builds.fail([_why(result) for result in failed])
+        good = {r.unique_id: r for r in results if r.is_good and r.unique_id in by_id}
+        built = {id_: by_id[id_] for id_ in good}
+        left = {id_: node for id_, node in by_id.items() if not failed and id_ not in built}
         with turn.connect() as connection:
-            facts = {id_: _facts(connection, node, step) for id_, node in built.items()}
-            edition = {} if failed else _publish(connection, built, step)
+            facts = {id_: _facts(connection, node, step) for id_, node in (built | left).items()}
+            edition = {} if failed else _publish(connection, built, step, builds)
+        if not failed:
+            builds.commit(r.unique_id for r in results if r.unique_id.startswith("unit_test."))
+    for unique_id in _upstream_first(built | left, builds):
+        shown, spec = facts[unique_id], specs[unique_id]
+        if unique_id in left:
+            yield _materialized(left[unique_id], spec, shown, builds, None)
+            continue
+        shown |= edition
+        lineage = _with_lineage(built[unique_id], spec, shown, step)
+        yield _materialized(built[unique_id], spec, shown, builds, good[unique_id].seconds)
+        if lineage:
+            log_event(lineage)
     for result in results:
-        if result.unique_id in built:
-            shown, spec = facts[result.unique_id] | edition, specs[result.unique_id]
-            lineage = _with_lineage(built[result.unique_id], spec, shown, step)
-            yield _materialized(result, spec, shown)
-            if lineage:
-                log_event(lineage)
-        elif result.unique_id in checks and checks[result.unique_id].key in selected_checks:
+        if _is_selected(result, checks, selected_checks):
             yield _checked(result, checks[result.unique_id])
     if failed:
         raise TablesNotBuilt(command="build", cause="; ".join(_why(result) for result in failed))
 
 
-def _is_everything(turn: Workshop, step: BuiltTables) -> bool:
-    """Whether the step's days are all that raw has, so that its tables can be made anew."""
+def _upstream_first(nodes: Mapping[str, Node], builds: StepBuilds) -> list[str]:
+    tables = builds.code.tables
+    return sorted(nodes, key=lambda id_: len(ancestors(tables, nodes[id_]["name"])))
+
+
+def _build(turn: Workshop, step: BuiltTables, builds: StepBuilds) -> Iterator[NodeResult]:
+    """Build wave by wave until every table is as it should be, or one fails."""
+    nodes = {node["name"]: node for node in step.nodes}
+    days = {"first_day": step.first_day or "", "last_day": step.last_day or ""}
     with turn.connect() as connection:
-        first, last = connection.execute("select min(day), max(day) from raw.files").fetchone()
-    return bool(step.first_day and first and step.first_day <= str(first) and str(last) <= str(step.last_day))
+        builds.see_raw(_files(connection))
+    pending = set(nodes)
+    while wave := builds.next_wave(pending, only_stale=step.only_stale):
+        pending -= wave
+        with turn.connect() as connection:
+            anew = all(_has_no_other_days(connection, nodes[name], step) for name in wave)
+        builds.begin(wave)
+        tests = builds.unit_tests(wave)
+        results = list(step.runner.build(sorted(wave), **days, anew=anew, unit_tests=tests))
+        yield from results
+        failed = [_why(result) for result in results if not result.is_good]
+        if failed:
+            builds.fail(failed)
+            return
+        with turn.connect() as connection:
+            for name in wave:
+                relation, written = nodes[name]["relation_name"], builds.window(name)
+                versions = row_versions(connection, relation, written, is_daily=is_daily(nodes[name]))
+                builds.built(name, versions)
 
 
-def _names(step: BuiltTables) -> Iterator[str]:
-    yield from (node["name"] for node in step.nodes)
+def _has_no_other_days(connection: Any, node: Node, step: BuiltTables) -> bool:
+    """Whether a table has no rows but of the step's days, so that it can be made anew."""
+    if not step.first_day or node["config"]["materialized"] != "incremental":
+        return True
+    place = {"schema": node["schema"], "name": node["alias"]}
+    is_there = "select 1 from duckdb_tables() where schema_name = $schema and table_name = $name"
+    if not connection.execute(is_there, place).fetchone():
+        return True
+    others = _where(node, step).replace("where day", "where day not", 1)
+    return not connection.execute(f"select 1 from {node['relation_name']} {others} limit 1").fetchone()
 
 
 def _where(node: Node, step: BuiltTables) -> str:
@@ -104,7 +163,9 @@ def _facts(connection: Any, node: Node, step: BuiltTables) -> dict[str, Any]:
     return {"dagster/row_count": total, "dagster/partition_row_count": written}
 
 
-def _publish(connection: Any, built: Mapping[str, Node], step: BuiltTables) -> dict[str, Any]:
+def _publish(
+    connection: Any, built: Mapping[str, Node], step: BuiltTables, builds: StepBuilds
+) -> dict[str, Any]:
     batches = {}
     for node in built.values():
         meta, window = table_meta(node), step.window(node)
@@ -117,26 +178,35 @@ def _publish(connection: Any, built: Mapping[str, Node], step: BuiltTables) -> d
         batches[node["name"]] = PublishBatch(
             rows, first_day=first, last_day=last, keep_days=meta.get("keep_days")
         )
-    if not batches:
-        return {}
-    edition = step.platform.published().publish(batches).id
-    if step.first_day is not None:
-        Computed(step.platform.settings).record(_files(connection, step), edition, step.runner.code())
-    return {"edition": edition}
+    published = step.platform.published()
+    edition = published.publish(batches).id if batches else None
+    if step.first_day is not None and builds.is_whole:
+        files = _files(connection, step.first_day, step.last_day)
+        builds.computed.record(files, edition or published.edition().id)
+    return {"edition": edition} if edition else {}
 
 
-def _files(connection: Any, step: BuiltTables) -> Iterator[Arrival]:
-    """The files that the rows of these days came from, and the reference files beside them."""
+def _files(connection: Any, first: str | None = None, last: str | None = None) -> Iterator[Arrival]:
+    """The files that raw's newest rows came from, of some days or of all, and the reference files."""
     newest = connection.execute(
         "select source, day, arg_max(source_file_id, loaded_at) from raw.files "
-        "where day is null or day between $first and $last group by all",
-        {"first": step.first_day, "last": step.last_day},
+        "where day is null or $first is null or day between $first::date and $last::date group by all",
+        {"first": first, "last": last},
     ).fetchall()
     yield from (Arrival(source, day, sha256) for source, day, sha256 in newest)
 
 
-def _materialized(result: NodeResult, spec: dg.AssetSpec, facts: Mapping[str, Any]) -> dg.MaterializeResult:
-    return dg.MaterializeResult(asset_key=spec.key, metadata={"seconds": round(result.seconds, 3), **facts})
+def _materialized(
+    node: Node, spec: dg.AssetSpec, facts: Mapping[str, Any], builds: StepBuilds, seconds: float | None
+) -> dg.MaterializeResult:
+    """What a table is now; without `seconds` it was left as it was."""
+    name = node["name"]
+    why = {"recomputed": builds.reasons[name], "seconds": round(seconds, 3)} if seconds is not None else {}
+    return dg.MaterializeResult(
+        asset_key=spec.key,
+        data_version=dg.DataVersion(builds.version(name)),
+        metadata={"recomputed": "no: nothing it is made from changed", **why, **facts},
+    )
 
 
 def _with_lineage(
@@ -160,7 +230,7 @@ def _lineage(node: Node, spec: dg.AssetSpec, step: BuiltTables) -> dg.TableColum
     raw = {source.name: source.raw_columns() for source in declared_sources(step.platform.settings.project)}
     parents = {}
     keys = {dep.asset_key.path[-1]: dep.asset_key for dep in spec.deps}
-    for parent_id in node["depends_on"]["nodes"]:
+    for parent_id in get_upstream_unique_ids(manifest, node):
         parent = manifest["sources"].get(parent_id) or manifest["nodes"][parent_id]
         name = parent["name"].removesuffix("_current")
         declared = {name: column.get("data_type") or "text" for name, column in parent["columns"].items()}
@@ -171,6 +241,14 @@ def _lineage(node: Node, spec: dg.AssetSpec, step: BuiltTables) -> dg.TableColum
         step.runner.target / "compiled" / manifest["metadata"]["project_name"] / node["original_file_path"]
     )
     return column_lineage(compiled.read_text(), parents, step.runner.target / "lineage")
+
+
+def _is_selected(
+    result: NodeResult, checks: Mapping[str, dg.AssetCheckSpec], selected: Set[dg.AssetCheckKey]
+) -> bool:
+    """Whether a result is a check's that was asked for; one that was skipped has nothing to tell."""
+    check = checks.get(result.unique_id)
+    return check is not None and check.key in selected and result.status != "skipped"
 
 
 def _checked(result: NodeResult, check: dg.AssetCheckSpec) -> dg.AssetCheckResult:

@@ -11,10 +11,13 @@ from dagster_dbt import DagsterDbtTranslator
 
 from assets.calendar import FRESH_DAILY, ONE_RUN
 from assets.components.dbt_events import BuiltTables, table_events
-from assets.components.dbt_translator import Node, TableTranslator, is_daily, tables_of, tests_of
+from assets.components.dbt_translator import TableTranslator
 from assets.components.leakage_check import leakage_checks
+from assets.dbt_nodes import Node, is_daily, tables_of, tests_of, unit_tests_of
 from assets.dbt_runner import DbtRunner
+from assets.keys import is_automated
 from assets.resources import Platform
+from assets.table_code import project_code
 from ml.settings import Settings
 
 
@@ -25,7 +28,7 @@ class DbtTables(dg.Component, dg.Model, dg.Resolvable):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         runner = DbtRunner(Settings.from_env())
-        translator = TableTranslator(runner.manifest, tuple(self.owners))
+        translator = TableTranslator(runner.manifest, tuple(self.owners), project_code(runner).tables)
         nodes = list(tables_of(runner.manifest))
         daily = [node for node in nodes if is_daily(node)]
         reference = [node for node in nodes if not is_daily(node)]
@@ -57,7 +60,13 @@ def _step(
         days = context.partition_key_range if is_by_day else None
         selected = [node for node in nodes if specs[node["unique_id"]].key in context.selected_asset_keys]
         built = BuiltTables(
-            runner, platform, tuple(selected), days.start if days else None, days.end if days else None
+            runner,
+            platform,
+            tuple(selected),
+            days.start if days else None,
+            days.end if days else None,
+            run=context.run.run_id,
+            only_stale=is_automated(context),
         )
         yield from table_events(built, specs, checks, context.selected_asset_check_keys, context.log_event)
 
@@ -94,4 +103,20 @@ def _checks(
             check = translator.get_asset_check_spec(spec, runner.manifest, test, None)
             if check is not None:
                 checks[test] = check
+        for test in unit_tests_of(runner.manifest, unique_id):
+            checks[test] = _unit_test(spec, runner.manifest["unit_tests"][test])
     return checks
+
+
+def _unit_test(table: dg.AssetSpec, test: Node) -> dg.AssetCheckSpec:
+    """A unit test of the table's SQL; it does not look at data, so it runs when the code changed.
+
+    Not `blocking`, which would be told of each run that has no result of it: dbt does not build a table
+    whose unit test fails, and the step fails with it.
+    """
+    return dg.AssetCheckSpec(
+        test["name"],
+        asset=table.key,
+        description=f"Unit test: {test.get('description') or test['name']}",
+        metadata={"runs": "when the code of the table or of the test changed"},
+    )

@@ -3,25 +3,31 @@
 No building: turning dbt's results into events is `dbt_events`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator
 
 from assets.calendar import DAYS
+from assets.dbt_nodes import Node, is_daily, layer_of, table_meta
 from assets.keys import raw_key, table_key
-
-Node = Mapping[str, Any]
+from ml.tables import Table
 
 
 class TableTranslator(DagsterDbtTranslator):
     """Keys from folders, partitions from the `day` column, windows from the declared look-back."""
 
-    def __init__(self, manifest: Mapping[str, Any], owners: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        manifest: Mapping[str, Any],
+        owners: tuple[str, ...] = (),
+        tables: Mapping[str, Table] | None = None,
+    ) -> None:
         super().__init__()
         self._manifest = manifest
         self._owners = owners
+        self._tables = tables or {}
 
     def get_asset_key(self, dbt_resource_props: Node) -> dg.AssetKey:
         name = dbt_resource_props["name"]
@@ -40,6 +46,10 @@ class TableTranslator(DagsterDbtTranslator):
 
     def get_description(self, dbt_resource_props: Node) -> str:
         return str(dbt_resource_props.get("description") or "")
+
+    def get_code_version(self, dbt_resource_props: Node) -> str | None:
+        table = self._tables.get(dbt_resource_props["name"])
+        return table.code if table else None
 
     def get_partitions_def(self, dbt_resource_props: Node) -> dg.PartitionsDefinition | None:
         return DAYS if is_daily(dbt_resource_props) else None
@@ -61,31 +71,3 @@ class TableTranslator(DagsterDbtTranslator):
             self._manifest["nodes"].get(child) for child in self._manifest["child_map"].get(parent, ())
         )
         return max((int(table_meta(child).get("lookback_days", 0)) for child in children if child), default=0)
-
-
-def tables_of(manifest: Mapping[str, Any]) -> Iterator[Node]:
-    """The project's tables, upstream before downstream names do not matter here."""
-    yield from (n for n in manifest["nodes"].values() if n["resource_type"] in {"model", "seed"})
-
-
-def tests_of(manifest: Mapping[str, Any], unique_id: str) -> Iterator[str]:
-    """Ids of the data tests that look at a table."""
-    yield from (child for child in manifest["child_map"].get(unique_id, ()) if child.startswith("test."))
-
-
-def layer_of(node: Node) -> str:
-    """The folder under models/ (or `seeds`, or the source's schema) that a table lives in."""
-    if node["resource_type"] == "source":
-        return str(node["source_name"])
-    return str(node["fqn"][1]) if len(node["fqn"]) > 2 else "reference"  # noqa: PLR2004  project, folder, name
-
-
-def table_meta(node: Node) -> Mapping[str, Any]:
-    """What a table's YAML declares under `config.meta`."""
-    meta: Mapping[str, Any] = node.get("config", {}).get("meta") or node.get("meta") or {}
-    return meta
-
-
-def is_daily(node: Node) -> bool:
-    """Whether a table is built by day: it has a `day` column and is not made anew as a whole."""
-    return "day" in node.get("columns", {}) and node["config"].get("materialized") != "table"

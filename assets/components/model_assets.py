@@ -54,7 +54,12 @@ class Shown:
 def training_set(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
     """The rows; where the run was not asked for by a person, only when the retrain policy says so."""
 
-    @dg.asset(**shown.of("training_set", "iceberg"), deps=tables, output_required=False)
+    @dg.asset(
+        **shown.of("training_set", "iceberg"),
+        deps=tables,
+        output_required=False,
+        code_version=steps.declaration.rows_code,
+    )
     def _training_set(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
         """Which rows the model is trained and tested on: features with labels of one edition, split by time.
 
@@ -78,7 +83,11 @@ def training_set(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.As
 def candidate(steps: Steps, shown: Shown) -> dg.AssetsDefinition:
     """The trained model."""
 
-    @dg.asset(**shown.of("candidate", steps.declaration.engine.name), ins=shown.takes("training_set"))
+    @dg.asset(
+        **shown.of("candidate", steps.declaration.engine.name),
+        ins=shown.takes("training_set"),
+        code_version=steps.training_code,
+    )
     def _candidate(platform: Platform, training_set: Value) -> dg.MaterializeResult:
         """A trained model, not promoted: a bundle of text files in the registry, named by its digest."""
         bundle = steps.train(platform, training_set)
@@ -101,7 +110,10 @@ def evaluation(steps: Steps, shown: Shown) -> dg.AssetsDefinition:
     )
 
     @dg.asset(
-        **shown.of("evaluation", "python"), ins=shown.takes("training_set", "candidate"), check_specs=[gate]
+        **shown.of("evaluation", "python"),
+        ins=shown.takes("training_set", "candidate"),
+        check_specs=[gate],
+        code_version=steps.declaration.gate_code,
     )
     def _evaluation(platform: Platform, training_set: Value, candidate: Value) -> Iterator[Any]:
         """How good the candidate is on days it has not seen, alone and beside the champion on equal rows."""

@@ -6,10 +6,12 @@ No Dagster events here, and no maths: `ml` does the work.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from assets.dbt_runner import DbtRunner
 from assets.resources import Platform
+from assets.table_code import canonical_sql, project_code
 from ml import canonical, gate, packaging, promotion, report, retrain
 from ml.bundle import Bundle
 from ml.declaration import ModelDeclaration
@@ -17,8 +19,10 @@ from ml.evaluation import Evaluation, evaluate
 from ml.feature_definition import FeatureDefinition
 from ml.plots import Picture, draw
 from ml.scoring import Scorer
+from ml.split import Span
+from ml.tables import lineage_code
 from ml.training import train
-from ml.training_set import Manifest, TrainingSet, assemble, rows_for
+from ml.training_set import Manifest, TrainingSet, assemble, rows_for, train_rows_now
 
 ACTOR = "dagster"
 Value = dict[str, Any]
@@ -50,16 +54,39 @@ class Steps:
     def retrain_decision(self, platform: Platform) -> retrain.RetrainDecision:
         """Whether the declared policy wants a retrain now."""
         newest = platform.ledger().newest(self.declaration.name, "registered")
-        if newest and self._is_declared_otherwise(platform, newest.version):
-            return retrain.RetrainDecision(True, 0, "the declaration is not the newest candidate's any more")
+        if newest and (why := self._made_otherwise(platform, newest.version)):
+            return retrain.RetrainDecision(True, 0, why)
         published = platform.published()
         labelled = published.days(self.declaration.label.table, published.edition())
         until = promotion.trained_until(platform.ledger(), self.declaration.name)
         return retrain.decide(self.declaration, labelled, until)
 
-    def _is_declared_otherwise(self, platform: Platform, version: str) -> bool:
-        kept = platform.registry().get(self.declaration.name, version).receipt["declaration_sha256"]
-        return bool(kept != canonical.digest(canonical.dumps(self.declaration)))
+    @property
+    def lineage_code(self) -> str:
+        """The code of the tables that the rows are read from, and of all that those are made from."""
+        tables = project_code(self.runner).tables
+        return lineage_code(tables, (self.declaration.features.table, self.declaration.label.table))
+
+    @property
+    def training_code(self) -> str:
+        """What a candidate is made by: what training reads of the declaration, and the SQL for serving."""
+        online = project_code(self.runner).online.get(self.declaration.features.table, "")
+        return canonical.digest(self.declaration.training_code + online)[:16]
+
+    def _made_otherwise(self, platform: Platform, version: str) -> str | None:
+        """Why training now would not give a version, were it given the same days; None if it would."""
+        bundle = platform.registry().get(self.declaration.name, version)
+        if bundle.declaration.training_code != self.declaration.training_code:
+            return "what training reads of the declaration is not what the newest candidate was trained by"
+        if bundle.origin.get("code") == self.lineage_code:
+            return None
+        rows, tested = bundle.receipt["rows"], bundle.origin["tested_on"]
+        now = train_rows_now(platform.published(), bundle.declaration, _span(rows), _span(tested))
+        if now != rows["rows_sha256"]:
+            return "the newest candidate's rows are not what the tables' code makes of the same days now"
+        if canonical_sql(bundle.feature_sql) != canonical_sql(self._definition(platform).online_sql):
+            return "the SQL that serves features is not the newest candidate's any more"
+        return None
 
     def assemble(self, platform: Platform) -> Manifest:
         """Read and split the rows of the newest edition, which stays readable until the next training."""
@@ -72,7 +99,7 @@ class Steps:
     def train(self, platform: Platform, training_set: Value) -> Bundle:
         """Train on the manifest's rows and register the bundle."""
         rows = self._load(platform, training_set)
-        bundle = train(rows, self.declaration, self._definition(platform))
+        bundle = train(rows, self.declaration, self._definition(platform), code=self.lineage_code)
         promotion.register(platform.ledger(), platform.registry(), bundle, ACTOR)
         return bundle
 
@@ -136,3 +163,7 @@ class Steps:
     def _champion(self, platform: Platform) -> Scorer | None:
         now = platform.ledger().champion(self.declaration.name)
         return now and Scorer(platform.registry().get(self.declaration.name, now.version))
+
+
+def _span(part: Value) -> Span:
+    return Span(date.fromisoformat(part["first_day"]), date.fromisoformat(part["last_day"]))

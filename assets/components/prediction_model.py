@@ -7,8 +7,9 @@ import dagster as dg
 from pydantic import Field
 
 from assets.components import model_assets as make
-from assets.components.dbt_translator import TableTranslator, tables_of
+from assets.components.dbt_translator import TableTranslator
 from assets.components.model_steps import Steps
+from assets.dbt_nodes import tables_of
 from assets.dbt_runner import DbtRunner
 from ml.declaration import ModelDeclaration
 from ml.feature_definition import columns_of

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from assets.components.dbt_translator import is_daily, tables_of
+from assets.dbt_nodes import is_daily, tables_of
 from assets.dbt_runner import DbtRunner
 from headwater.nycflights import land
 from ml.lake.workshop import Workshop

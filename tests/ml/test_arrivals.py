@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 from headwater.nycflights import land
 from ml.arrivals import Segment, due_segments, not_computed, plan, refused_days
-from ml.computed import Arrival, Computed
+from ml.computed import Arrival, Build, Computed
 from ml.lake.workshop import Workshop
 from ml.settings import Settings
 from ml.sources import Source, take_in
@@ -98,22 +98,22 @@ def test_the_same_files_have_the_same_digest_and_other_bytes_another() -> None:
 
 def test_what_was_computed_from_the_same_bytes_is_not_due(settings: Settings) -> None:
     register = Computed(settings)
-    register.record([*arrived(1, 2), Arrival("planes", None, "p")], edition=1, code="sql")
+    register.record([*arrived(1, 2), Arrival("planes", None, "p")], edition=1)
     landed = [*arrived(1), Arrival("flights", day(2), "corrected"), Arrival("planes", None, "p"), *arrived(3)]
     assert [arrival.day for arrival in not_computed(landed, register.files())] == [day(2), day(3)]
 
 
-def test_days_computed_by_other_code_are_told(settings: Settings) -> None:
+def test_nothing_is_computed_any_more_once_it_is_forgotten(settings: Settings) -> None:
     register = Computed(settings)
-    register.record(arrived(1), edition=1, code="sql")
-    register.record(arrived(2), edition=2, code="other sql")
-    assert register.codes() == {"sql", "other sql"}
+    register.record(arrived(1), edition=1)
+    register.write({("table", day(1)): Build(code="sql", built_at=1)})
+    assert Computed(settings).builds() == {("table", day(1)): Build(code="sql", built_at=1)}
     register.forget()
-    assert register.files() == {}
+    assert register.files() == register.builds() == {}
 
 
 def test_recording_again_replaces_what_a_day_was_computed_from(settings: Settings) -> None:
     register = Computed(settings)
-    register.record(arrived(1), edition=1, code="sql")
-    register.record([Arrival("flights", day(1), "corrected")], edition=2, code="sql")
+    register.record(arrived(1), edition=1)
+    register.record([Arrival("flights", day(1), "corrected")], edition=2)
     assert Computed(settings).files() == {("flights", day(1)): "corrected"}

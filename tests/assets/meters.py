@@ -1,0 +1,384 @@
+"""A small project of its own: meters that are read, a feature of what was read before, a label to predict.
+
+Real parts throughout, in one folder: sources, dbt tables, a model, and the job that runs them. No assertions.
+"""
+
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster_shared.utils.warnings import disable_dagster_warnings
+
+from assets.automation import LANDED_JOB, run_tags, selection
+from assets.components import DbtTables, LandedSource, PredictionModel
+from assets.components.prediction_model import DeclaredModel
+from assets.dbt_runner import DbtRunner
+from assets.resources import JsonValues, Platform
+from assets.table_code import ProjectCode, project_code
+from ml.arrivals import Segment, due_segments, stale_segments
+from ml.lake.published import Published
+from ml.settings import Settings
+from ml.sources import declared_sources
+from tests.project_folder import ROOT
+
+FIRST = date(2013, 3, 1)
+MODEL_STEPS = tuple(f"high_reading/{step}" for step in ("candidate", "evaluation", "champion", "bento"))
+HOURS = range(0, 24, 2)
+MACROS = ("days.sql", "schemas.sql", "tests.sql", "spine.sql", "as_of.sql", "time.sql")
+
+READINGS = """\
+type: assets.components.LandedSource
+attributes:
+  name: readings
+  description: What meters read. One row per meter and hour.
+  owners: [team:meters]
+  cadence: daily
+  start: 2013-01-01
+  columns:
+    - {name: meter, type: text, description: Meter.}
+    - {name: watts, type: integer, description: Power.}
+    - {name: read_at, type: timestamp, description: When it was read (UTC).}
+  key: [meter, read_at]
+  event_at: read_at
+  facts: [{name: reading, columns: ["*"], known_at: read_at + interval 10 minutes}]
+  bad_rows: {action: quarantine, max_share: 0}
+"""
+METERS = """\
+type: assets.components.LandedSource
+attributes:
+  name: meters
+  description: Meters. One row per meter.
+  owners: [team:meters]
+  cadence: once
+  columns:
+    - {name: meter, type: text, description: Meter.}
+    - {name: kind, type: text, description: Kind.}
+  key: [meter]
+  event_at: timestamp '2012-12-01'
+  facts: [{name: meter, columns: ["*"], known_at: "timestamp '2012-12-01'"}]
+  bad_rows: {action: quarantine, max_share: 0}
+"""
+MODEL: dict[str, Any] = {
+    "name": "high_reading",
+    "description": "Whether a meter will read high.",
+    "owners": ["team:meters"],
+    "entity": "reading",
+    "task": "binary",
+    "features": {"table": "reading_features", "columns": ["meter_id", "read_hour", "watts_sum_2d"]},
+    "label": {"table": "reading_labels", "column": "is_high"},
+    "split": {"holdout_days": 1},
+    "engine": {"name": "lightgbm", "seed": 1, "parameters": {"num_iterations": 5, "min_data_in_leaf": 2}},
+    "gate": {"floor": {"roc_auc": 0.1}, "against_champion": {"metric": "roc_auc", "max_drop": 1}},
+    "retrain": {"after_new_days": 1},
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as a table's YAML declares it."""
+
+    name: str
+    type: str
+    more: str = ""
+
+
+DAY = Column("day", "date")
+TABLES: dict[str, tuple[str, str, Sequence[Column], str]] = {
+    "staging/stg_meters": (
+        "select meter as meter_id, kind from {{ source('raw', 'meters_current') }} order by meter_id",
+        "materialized: table",
+        (Column("meter_id", "varchar"), Column("kind", "varchar")),
+        "",
+    ),
+    "staging/stg_readings": (
+        "-- As it was read.\n"
+        "select meter || '-' || strftime(read_at, '%Y%m%dT%H') as reading_id, meter as meter_id, read_at,\n"
+        "    cast(watts as integer) as watts, known_at, day\n"
+        "from {{ source('raw', 'readings_current') }}\n"
+        "where {{ own_days() }}\n"
+        "order by day, reading_id",
+        "meta: {}",
+        (
+            Column("reading_id", "varchar"),
+            Column("meter_id", "varchar"),
+            Column("read_at", "timestamp"),
+            Column("watts", "integer"),
+            Column("known_at", "timestamp"),
+            DAY,
+        ),
+        "- holds: {name: no_meter_gives_power, arguments: {expression: watts >= 0}}",
+    ),
+    "intermediate/eph_known": (
+        "select meter_id, known_at, watts, day from {{ ref('stg_readings') }}",
+        "{materialized: ephemeral, contract: {enforced: false}}",
+        (),
+        "",
+    ),
+    "intermediate/int_meter_sums": (
+        "select meter_id, max(known_at) as known_at, {{ summed('watts') }} as watts_sum_2d, day\n"
+        "from {{ ref('eph_known') }}\n"
+        "where {{ own_days() }}\n"
+        "group by meter_id, day\n"
+        "order by day, meter_id",
+        "meta: {publish: true, lookback_days: 2}",
+        (
+            Column("meter_id", "varchar"),
+            Column("known_at", "timestamp"),
+            Column("watts_sum_2d", "integer"),
+            DAY,
+        ),
+        "",
+    ),
+    "intermediate/int_kinds": (
+        "select kind, cast(count(*) as integer) as n_meters from {{ ref('stg_meters') }} group by kind",
+        "materialized: table",
+        (Column("kind", "varchar"), Column("n_meters", "integer")),
+        "",
+    ),
+    "features/reading_spine": (
+        "{{ reading_request(ref('stg_readings'), also=['day']) }}\nwhere {{ own_days() }}",
+        "meta: {entity: reading, key: reading_id}",
+        (
+            DAY,
+            Column("reading_id", "varchar"),
+            Column("meter_id", "varchar", "config: {meta: {category: true}}"),
+            Column("read_at", "timestamp"),
+            Column("prediction_at", "timestamp"),
+        ),
+        "",
+    ),
+    "features/reading_features": (
+        "with spine as (\n    {{ spine('reading') }}\n),\n\nknown as (\n"
+        "    {{ as_of('spine', 'int_meter_sums', {'meter_id': 'meter_id'}, "
+        "{'watts_sum_2d': 'watts_sum_2d'}, within=48) }}\n)\n\n"
+        "select\n    {{ spine_columns('reading_id') }},\n    meter_id,\n"
+        "    cast(date_part('hour', read_at) as integer) as read_hour,\n    watts_sum_2d\nfrom known",
+        "meta: {publish: true, entity: reading, lookback_days: 4}",
+        (
+            Column("reading_id", "varchar"),
+            Column("prediction_at", "timestamp"),
+            DAY,
+            Column("meter_id", "varchar", "config: {meta: {category: true}}"),
+            Column("read_hour", "integer"),
+            Column("watts_sum_2d", "integer"),
+        ),
+        "- unique_together: {name: a_reading_once, arguments: {columns: [reading_id]}}",
+    ),
+    "labels/reading_labels": (
+        "select reading_id, day, watts % 3 = 0 as is_high\nfrom {{ ref('stg_readings') }}\n"
+        "where {{ own_days() }}",
+        "meta: {publish: true, entity: reading}",
+        (Column("reading_id", "varchar"), DAY, Column("is_high", "boolean")),
+        "",
+    ),
+}
+OWN_MACROS = """\
+{% macro summed(column) -%}
+    cast(sum({{ column }}) as integer)
+{%- endmacro %}
+
+{% macro reading_request(relation, also) -%}
+    select
+        {%- for column in also %}
+        {{ column }},
+        {%- endfor %}
+        meter_id || '-' || strftime(read_at, '%Y%m%dT%H') as reading_id,
+        meter_id,
+        read_at,
+        read_at - interval '2 hours' as prediction_at
+    from {{ relation }}
+{%- endmacro %}
+"""
+UNIT_TEST = """\
+unit_tests:
+  - name: high_is_three_by_three
+    model: reading_labels
+    overrides: {vars: {start_day: '2013-03-01', end_day: '2013-03-01'}}
+    given:
+      - input: ref('stg_readings')
+        rows: [{reading_id: a, watts: 3, day: 2013-03-01}, {reading_id: b, watts: 4, day: 2013-03-01}]
+    expect:
+      rows: [{reading_id: a, is_high: true}, {reading_id: b, is_high: false}]
+"""
+
+
+def day(n: int) -> date:
+    """The n-th day, from 0."""
+    return FIRST + timedelta(days=n)
+
+
+class Meters:
+    """One such project in a folder; the environment names it while `patch` lasts."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        project = folder / "project"
+        patch.setenv("HEADWATER_PROJECT", str(project))
+        patch.setenv("HEADWATER_HOME", str(folder / "home"))
+        patch.setenv("HEADWATER_LANDING", str(folder / "landing"))
+        patch.setenv("HEADWATER_WORKSHOP", "")
+        for name, text in (("readings", READINGS), ("meters", METERS)):
+            self._write(project / "assets" / "defs" / name / "defs.yaml", text)
+        dbt = project / "dbt_project"
+        for name in MACROS:
+            (dbt / "macros").mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / "dbt_project" / "macros" / name, dbt / "macros" / name)
+        for name in ("dbt_project.yml", "profiles.yml"):
+            shutil.copy(ROOT / "dbt_project" / name, dbt / name)
+        self._write(dbt / "macros" / "own.sql", OWN_MACROS)
+        self._write(dbt / "models" / "staging" / "raw.yml", _raw("readings_current", "meters_current"))
+        for place, (sql, config, columns, tests) in TABLES.items():
+            self._write(dbt / "models" / f"{place}.sql", sql)
+            name = place.partition("/")[2]
+            unit_test = UNIT_TEST if name == "reading_labels" else ""
+            self._write(dbt / "models" / f"{place}.yml", _declared(name, config, columns, tests) + unit_test)
+        self.settings = Settings.from_env()
+        self.dbt = dbt
+        self.model = MODEL
+        self.instance = dg.DagsterInstance.ephemeral()
+        self.land("meters", None, ["meter,kind", "m1,old", "m2,new"])
+
+    @staticmethod
+    def _write(file: Path, text: str) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text.rstrip("\n") + "\n")
+
+    def land(self, source: str, of: date | None, lines: Sequence[str]) -> Path:
+        """Land a file."""
+        file = self.settings.landing / source / f"{of or source}.csv"
+        self._write(file, "\n".join(lines))
+        return file
+
+    def land_readings(self, of: date, more: int = 0, bad: bool = False) -> Path:
+        """Land a day; `more` watts change every row, `bad` makes one row break a blocking test."""
+        rows = [
+            f"{meter},{-5 if bad and hour == meter == 'm1' else 10 * hour + of.day + more},"
+            f"{of}T{hour:02}:00:00Z"
+            for meter in ("m1", "m2")
+            for hour in HOURS
+        ]
+        if bad:
+            meter, _, at = rows[0].split(",")
+            rows[0] = f"{meter},-5,{at}"
+        return self.land("readings", of, ["meter,watts,read_at", *rows])
+
+    def edit(self, place: str, old: str, new: str) -> None:
+        """Change a file of the dbt project."""
+        file = self.dbt / place
+        text = file.read_text()
+        assert old in text, text
+        file.write_text(text.replace(old, new))
+
+    @contextmanager
+    def edited(self, place: str, old: str, new: str) -> Iterator[None]:
+        """A change of a file that is undone, and whatever it made stale computed again."""
+        self.edit(place, old, new)
+        yield
+        self.edit(place, new, old)
+        for result in self.run(*self.due(), without=MODEL_STEPS):
+            assert result.success
+
+    @property
+    def runner(self) -> DbtRunner:
+        return DbtRunner(self.settings)
+
+    @property
+    def code(self) -> ProjectCode:
+        return project_code(self.runner)
+
+    @property
+    def published(self) -> Published:
+        return Published(self.settings)
+
+    def definitions(self) -> dg.Definitions:
+        """The project's assets and the job over all of them."""
+        context = dg.ComponentTree.for_test().load_context
+        components = [
+            *(LandedSource(source) for source in declared_sources(self.settings.project)),
+            DbtTables(owners=["team:meters"]),
+            PredictionModel(DeclaredModel.parse(self.model)),
+        ]
+        job = dg.define_asset_job(LANDED_JOB, selection=dg.AssetSelection.all())
+        assembled = dg.Definitions(
+            jobs=[job],
+            resources={"platform": Platform(), "io_manager": JsonValues()},
+            executor=dg.in_process_executor,
+        )
+        with disable_dagster_warnings():  # as Dagster does where it loads components itself
+            return dg.Definitions.merge(*(one.build_defs(context) for one in components), assembled)
+
+    def run(
+        self,
+        *segments: Segment,
+        only: Iterable[str] | None = None,
+        without: Iterable[str] = (),
+        tags: dict[str, str] | None = None,
+        checks: Sequence[dg.AssetCheckKey] | None = None,
+    ) -> list[dg.ExecuteInProcessResult]:
+        """Run segments as automation would, of `only` these assets, or of all but those `without`."""
+        definitions = self.definitions()
+        job, graph = definitions.resolve_job_def(LANDED_JOB), definitions.resolve_asset_graph()
+        results = []
+        for segment in segments:
+            wanted = set(selection(segment, graph))
+            if only is not None:
+                wanted = {dg.AssetKey.from_user_string(name) for name in only}
+            wanted -= {dg.AssetKey.from_user_string(name) for name in without}
+            results.append(
+                job.execute_in_process(
+                    instance=self.instance,
+                    tags=run_tags(segment) if tags is None else tags,
+                    asset_selection=sorted(wanted),
+                    run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                    raise_on_error=False,
+                )
+            )
+        return results
+
+    def due(self) -> tuple[Segment, ...]:
+        """What `headwater up` would run."""
+        stale = stale_segments(self.settings, self.code.tables.values())
+        return (*stale, *due_segments(self.settings, self.runner.lookback_days))
+
+
+def failures(result: dg.ExecuteInProcessResult) -> str:
+    """Why the steps of a run failed, in their errors' own words."""
+    told = []
+    for event in result.get_step_failure_events():
+        error = event.step_failure_data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        told.append(error.message if error else "")
+    return "\n".join(told)
+
+
+def recomputed(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """The tables that a run built, with the reason."""
+    told = {}
+    for event in result.get_asset_materialization_events():
+        metadata = event.step_materialization_data.materialization.metadata
+        if "seconds" in metadata and "recomputed" in metadata:
+            told[event.asset_key.path[-1]] = str(metadata["recomputed"].value)
+    return told
+
+
+def _raw(*tables: str) -> str:
+    listed = "\n".join(f"      - name: {table}" for table in tables)
+    return f"sources:\n  - name: raw\n    schema: raw\n    tables:\n{listed}"
+
+
+def _declared(name: str, config: str, columns: Sequence[Column], tests: str) -> str:
+    listed = "\n".join(
+        f"      - name: {column.name}\n        data_type: {column.type}\n"
+        + (f"        {column.more}\n" if column.more else "")
+        for column in columns
+    )
+    kept = config if config.startswith("{") else f"{{{config}}}"
+    tested = f"    data_tests:\n      {tests}\n" if tests else ""
+    shown = f"    columns:\n{listed}" if columns else ""
+    return f"models:\n  - name: {name}\n    description: {name}\n    config: {kept}\n{tested}{shown}\n"
