@@ -82,7 +82,7 @@ def _result(unique_id: str, found: Audit, seconds: float) -> NodeResult:
     try:
         found.raise_failed()
     except HeadwaterError as error:
-        message = str(error)
+        message = str(error).removesuffix(".")
     is_good = not (found.leaks or found.otherwise)
     return NodeResult(
         _result_id(unique_id), "pass" if is_good else "fail", seconds, message, len(found.leaks)

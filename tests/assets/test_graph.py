@@ -80,6 +80,14 @@ def test_what_blocks_promotion_is_a_blocking_check(graph: AssetGraph) -> None:
     assert any(name.startswith("unique") for name in blocking)
 
 
+def test_features_labels_and_what_they_are_looked_up_in_are_audited_for_leaks(graph: AssetGraph) -> None:
+    audited = {key.asset_key.to_user_string() for key in graph.asset_check_keys if key.name == "leakage"}
+    assert {"features/flight_spine", "features/flight_features", "labels/flight_labels"} <= audited
+    lookups = {f"intermediate/{name}" for name in GRAPH["intermediate"] - {"int_flight_events"}}
+    assert audited - lookups == {"features/flight_spine", "features/flight_features", "labels/flight_labels"}
+    assert all(graph.get(key).blocking for key in graph.asset_check_keys if key.name == "leakage")
+
+
 def test_daily_assets_have_the_days_and_the_others_none(graph: AssetGraph) -> None:
     daily = {key.path[-1] for key in graph.get_all_asset_keys() if graph.get(key).partitions_def}
     assert {"flights", "weather", "schedules", "stg_flights", "flight_features", "flight_labels"} <= daily

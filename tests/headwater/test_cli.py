@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from headwater.cli import main
 from tests.live.project import free_port
 
-COMMANDS = ("up", "down", "status", "land", "predict")
+COMMANDS = ("up", "down", "status", "land", "predict", "audit")
 
 
 @pytest.fixture
@@ -49,6 +49,13 @@ def test_predict_says_how_to_start_the_endpoint(run) -> None:
     assert refused.exit_code == 1
     assert "headwater up" in refused.output
     assert "Traceback" not in refused.output
+
+
+def test_there_is_nothing_to_audit_before_a_day_is_computed(run) -> None:
+    refused = run("audit")
+    assert refused.exit_code == 1
+    assert "headwater up" in refused.output
+    assert run("audit", "--cutoffs", "0").exit_code == 2
 
 
 def test_landing_twice_adds_nothing(run, tmp_path: Path) -> None:
