@@ -158,6 +158,20 @@ class TablesNotBuilt(HeadwaterError):
         )
 
 
+class Uncertified(HeadwaterError):
+    """Rows were to be trained on that are not known to have passed their blocking checks."""
+
+    def __init__(self, table: str, edition: int, days: Mapping[date, str]) -> None:
+        self.days = dict(days)
+        first, last = min(days), max(days)
+        of = f"{first}" if first == last else f"{first} to {last} ({len(days)} days)"
+        super().__init__(
+            f'Rows of "{table}" of {of} in edition {edition} are not certified, so no training set is made '
+            f"of them: {days[first]}. Mend the cause, then materialize these days of the table, which runs "
+            "its checks and publishes them, or leave the days out by the model's split."
+        )
+
+
 class UncertifiedInputs(HeadwaterError):
     """A table would be made from rows that did not pass their blocking checks."""
 

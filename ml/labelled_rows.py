@@ -45,6 +45,8 @@ class Published(Protocol[E]):
         last_day: date | None = None,
     ) -> Any: ...
 
+    def refuse_uncertified(self, table: str, days: Sequence[date], *, edition: E) -> None: ...
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -82,12 +84,15 @@ class LabelledRows(Generic[E]):
     def join(self, labels: Any, train: Span | None, test: Span) -> tuple[Any, Any]:
         """Features with their labels of both spans, sorted by prediction_at, then key.
 
-        Without a span to train on, the first table is empty. Raises ColumnMissing or DuplicateKeys.
+        Without a span to train on, the first table is empty. Raises ColumnMissing, DuplicateKeys, or
+        Uncertified when rows of either table have not passed their blocking checks.
         """
         chosen = self.selection
         columns = [chosen.key, "prediction_at", "day", *chosen.columns]
         span = Span((train or test).first_day, test.last_day)
         features = self._columns(chosen.features_table, columns, span)
+        for table, rows in ((chosen.features_table, features), (chosen.label_table, labels)):
+            self._refuse_uncertified(table, rows, [train, test] if train else [test])
         found = pc.index_in(features[chosen.key], value_set=labels[chosen.key])
         label = labels[chosen.label_column].take(found)
         rows = features.append_column(chosen.label_column, label)
@@ -100,6 +105,11 @@ class LabelledRows(Generic[E]):
         if chosen.train_only_where:
             trained &= labels[chosen.train_only_where].take(found).fill_null(False).to_numpy()
         return rows.take(order[trained[order]]), tested
+
+    def _refuse_uncertified(self, table: str, rows: Any, spans: Sequence[Span]) -> None:
+        days = sorted(pc.unique(rows["day"]).to_pylist())
+        read = [day for day in days if any(span.first_day <= day <= span.last_day for span in spans)]
+        self.published.refuse_uncertified(table, read, edition=self.edition)
 
     def _columns(self, table: str, columns: list[str], span: Span | None) -> Any:
         days = {"first_day": span.first_day, "last_day": span.last_day} if span else {}

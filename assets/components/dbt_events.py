@@ -3,7 +3,7 @@
 Which tables there are is the component's; how they are stored is the lake's.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -14,14 +14,14 @@ from dagster_dbt.asset_utils import get_upstream_unique_ids
 from assets.components.column_lineage import column_lineage
 from assets.components.leakage_check import leakage_results
 from assets.components.table_builds import StepBuilds
-from assets.dbt_nodes import Node, is_daily, table_meta
+from assets.dbt_nodes import Node, is_daily, table_meta, tests_of
 from assets.dbt_runner import DbtRunner, NodeResult
 from assets.resources import Platform
 from assets.table_code import project_code
 from ml.computed import Arrival, Computed
 from ml.data_version import row_versions
 from ml.errors import TablesNotBuilt
-from ml.lake.published import PublishBatch
+from ml.lake.published import Certificate, PublishBatch
 from ml.lake.workshop import Workshop
 from ml.sources.catalogue import declared_sources
 from ml.tables import ancestors
@@ -87,7 +87,8 @@ def table_events(
         left = {id_: node for id_, node in by_id.items() if not failed and id_ not in built}
         with turn.connect() as connection:
             facts = {id_: _facts(connection, node, step) for id_, node in (built | left).items()}
-            edition = {} if failed else _publish(connection, built, step, builds)
+            certificates = _certificates(step, built, checks, results, builds)
+            edition = {} if failed else _publish(connection, built, step, builds, certificates)
         if not failed:
             builds.commit(r.unique_id for r in results if r.unique_id.startswith("unit_test."))
     for unique_id in _upstream_first(built | left, builds):
@@ -163,8 +164,37 @@ def _facts(connection: Any, node: Node, step: BuiltTables) -> dict[str, Any]:
     return {"dagster/row_count": total, "dagster/partition_row_count": written}
 
 
+def _certificates(
+    step: BuiltTables,
+    built: Mapping[str, Node],
+    checks: Mapping[str, dg.AssetCheckSpec],
+    results: Sequence[NodeResult],
+    builds: StepBuilds,
+) -> dict[str, Certificate]:
+    """By table, its blocking checks and those that passed just now, whichever of them the run selected."""
+    passed = {result.unique_id for result in results if result.status == "pass"}
+    certificates = {}
+    for unique_id, node in built.items():
+        blocking = [test for test in tests_of(step.runner.manifest, unique_id) if _is_blocking(checks, test)]
+        certificates[node["name"]] = Certificate(
+            run=step.run,
+            required=tuple(checks[test].name for test in blocking),
+            passed=tuple(checks[test].name for test in blocking if test in passed),
+            data_version=builds.version(node["name"]),
+        )
+    return certificates
+
+
+def _is_blocking(checks: Mapping[str, dg.AssetCheckSpec], test: str) -> bool:
+    return test in checks and checks[test].blocking
+
+
 def _publish(
-    connection: Any, built: Mapping[str, Node], step: BuiltTables, builds: StepBuilds
+    connection: Any,
+    built: Mapping[str, Node],
+    step: BuiltTables,
+    builds: StepBuilds,
+    certificates: Mapping[str, Certificate],
 ) -> dict[str, Any]:
     batches = {}
     for node in built.values():
@@ -176,7 +206,11 @@ def _publish(
         ).to_arrow_table()
         first, last = window or _EVER
         batches[node["name"]] = PublishBatch(
-            rows, first_day=first, last_day=last, keep_days=meta.get("keep_days")
+            rows,
+            first_day=first,
+            last_day=last,
+            keep_days=meta.get("keep_days"),
+            certificate=certificates[node["name"]],
         )
     published = step.platform.published()
     edition = published.publish(batches).id if batches else None

@@ -118,14 +118,13 @@ class StepBuilds:
     def _refuse_uncertified(self, name: str, built_here: set[str]) -> None:
         table = self.code.tables[name]
         for parent in table.parents:
-            if parent in built_here or parent not in self.code.tables:
+            if parent not in self.code.tables:
                 continue
-            days: list[date | None] = [None]
-            if self.code.tables[parent].is_daily:
-                days = [day for (of, day) in self._traces.builds if of == parent]
-                if table.is_daily and self.first and self.last:
-                    days = list(inputs(table, self.first, self.last))
-            failed = self._traces.uncertified(parent, days)
+            read: list[date | None] = [day for (of, day) in self._traces.builds if of == parent]
+            if table.is_daily and self.code.tables[parent].is_daily and self.first and self.last:
+                read = list(inputs(table, self.first, self.last))
+            here = self.window(parent) if parent in built_here else ()
+            failed = self._traces.uncertified(parent, set(read) - set(here))
             if failed:
                 raise UncertifiedInputs(name, parent, failed)
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.errors import BadBatch
+from ml.lake.certificates import Certificate
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class PublishBatch:
 
     `table` has a `day` column (DATE), or none if both days are None: such a table is replaced as a whole.
     Of the days the table then has, the newest `keep_days` calendar days stay; None keeps all. `columns`
-    describes columns by name.
+    describes columns by name. Rows without a `certificate` are read, but never trained on.
     """
 
     table: pa.Table
@@ -28,6 +29,7 @@ class PublishBatch:
     keep_days: int | None = None
     description: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
+    certificate: Certificate | None = None
 
 
 def checked(name: str, batch: PublishBatch) -> pa.Table:

@@ -5,7 +5,7 @@ The tables' rows and files do not belong here.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from ml.errors import NothingPublished, UnknownTag
+from ml.lake import certificates
+from ml.lake.certificates import Publishing, Verdict
 
 _METADATA = sa.MetaData()
 _EDITIONS = sa.Table(
@@ -70,6 +72,7 @@ class Editions:
             with self._engine.connect() as con:
                 con.exec_driver_sql("pragma journal_mode = wal")  # who reads never waits for who writes
         _METADATA.create_all(self._engine)
+        certificates.create_tables(self._engine)
 
     def get(self, number: int | None = None) -> Edition:
         """The edition of that number, or the newest. Raises NothingPublished."""
@@ -79,8 +82,8 @@ class Editions:
             raise NothingPublished(self._url.render_as_string(), number)
         return found[0]
 
-    def add(self, snapshots: Mapping[str, int]) -> Edition:
-        """Record an edition, in one transaction."""
+    def add(self, snapshots: Mapping[str, int], made: Iterable[Publishing] = ()) -> Edition:
+        """Record an edition and what is known of the rows published for it, in one transaction."""
         at = datetime.now(UTC).replace(tzinfo=None)
         with self._engine.begin() as con:
             number: int = con.execute(_EDITIONS.insert().values(at=at).returning(_EDITIONS.c.id)).scalar_one()
@@ -90,6 +93,7 @@ class Editions:
             ]
             if rows:
                 con.execute(_SNAPSHOTS.insert(), rows)
+            certificates.add(con, number, made)
         return Edition(number, at, MappingProxyType(dict(snapshots)))
 
     def forget(self, keep_editions: int, pinned: frozenset[int] = frozenset()) -> list[Edition]:
@@ -103,6 +107,16 @@ class Editions:
             con.execute(_SNAPSHOTS.delete().where(_SNAPSHOTS.c.edition_id.in_(gone)))
             con.execute(_EDITIONS.delete().where(_EDITIONS.c.id.in_(gone)))
         return kept
+
+    def judge(self, number: int, verdict: Verdict) -> None:
+        """Record what a check found of the rows of an edition."""
+        with self._engine.begin() as con:
+            certificates.add_verdict(con, number, verdict)
+
+    def uncertified(self, number: int, table: str, days: Iterable[date]) -> dict[date, str]:
+        """Days whose rows in an edition are not known to have passed their checks, with the reason."""
+        with self._engine.connect() as con:
+            return certificates.uncertified(con, number, table, days)
 
     def tag(self, number: int, name: str) -> None:
         """Name an edition; a name is moved when it is given again."""

@@ -5,16 +5,17 @@ workshop does not belong here, nor does deciding what is published.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from ml.errors import BadBatch, NothingPublished, UnknownTable
+from ml.errors import BadBatch, NothingPublished, Uncertified, UnknownTable
 from ml.lake import expiry, iceberg
 from ml.lake.batches import PublishBatch, checked
+from ml.lake.certificates import Certificate, Publishing, Verdict
 from ml.lake.editions import Edition, Editions, database_url, snapshots_of
 from ml.lake.reading import read
 from ml.lake.turn import turn
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog.sql import SqlCatalog
     from pyiceberg.table import Table
 
-__all__ = ["Edition", "PublishBatch", "Published"]
+__all__ = ["Certificate", "Edition", "PublishBatch", "Published", "Verdict"]
 
 _KEEP_EDITIONS = 40  # without a tag; what a publish of a day costs grows by 1 ms a table with each
 _SWEEP_EVERY = 50  # editions
@@ -59,7 +60,11 @@ class Published:
             for name, batch in batches.items():
                 table = self._as_known(name, batch, rows[name], known.get(name))
                 snapshots[name] = replace_days(table, batch, rows[name], snapshots_of(kept, name))
-            edition = self._editions.add(snapshots)
+            made = [
+                Publishing(name, b.first_day or date.min, b.last_day or date.max, b.certificate)
+                for name, b in batches.items()
+            ]
+            edition = self._editions.add(snapshots, made)
             if edition.id % _SWEEP_EVERY == 0:
                 self.expire()
             return edition
@@ -83,6 +88,23 @@ class Published:
         """The table's rows in an edition, by day; both days included. Raises UnknownTable, UnknownColumn."""
         snapshot = self._snapshot(table, edition)
         return read(self._load(table), snapshot, columns, first_day, last_day)
+
+    def refuse_uncertified(self, table: str, days: Iterable[date], *, edition: Edition) -> None:
+        """Refuse days whose rows in an edition are not known to have passed their blocking checks.
+
+        Raises Uncertified, which names the days and the failed check.
+        """
+        found = self._editions.uncertified(edition.id, table, days)
+        if found:
+            raise Uncertified(table, edition.id, found)
+
+    def judge(self, verdict: Verdict) -> None:
+        """Record what a check found of the newest edition's rows.
+
+        A check that fails takes certified rows' certificate away until they are published anew or it passes.
+        """
+        with turn(self._lock, 600):
+            self._editions.judge(self.edition().id, verdict)
 
     def days(self, table: str, edition: Edition) -> list[date]:
         """The days that have rows, in order; reads no rows."""

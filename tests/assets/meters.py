@@ -3,6 +3,7 @@
 Real parts throughout, in one folder: sources, dbt tables, a model, and the job that runs them. No assertions.
 """
 
+import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster_shared.utils.warnings import disable_dagster_warnings
 
 from assets.automation import LANDED_JOB, run_tags, selection
@@ -21,6 +23,7 @@ from assets.resources import JsonValues, Platform
 from assets.table_code import ProjectCode, project_code
 from ml.arrivals import Segment, due_segments, stale_segments
 from ml.lake.published import Published
+from ml.lake.workshop import Workshop
 from ml.settings import Settings
 from ml.sources import declared_sources
 from tests.assets.meters_declared import METERS, MODEL, OWN_MACROS, READINGS, TABLES, UNIT_TEST, Column
@@ -119,6 +122,13 @@ class Meters:
     def published(self) -> Published:
         return Published(self.settings)
 
+    def job(self, wanted: UnresolvedAssetJobDefinition | None = None) -> dg.JobDefinition:
+        """The job over all assets, or another."""
+        definitions = self.definitions()
+        if wanted:
+            definitions = dg.Definitions.merge(definitions, dg.Definitions(jobs=[wanted]))
+        return definitions.resolve_job_def(wanted.name if wanted else LANDED_JOB)
+
     def definitions(self) -> dg.Definitions:
         """The project's assets and the job over all of them."""
         context = dg.ComponentTree.for_test().load_context
@@ -142,27 +152,37 @@ class Meters:
         only: Iterable[str] | None = None,
         without: Iterable[str] = (),
         tags: dict[str, str] | None = None,
-        checks: Sequence[dg.AssetCheckKey] | None = None,
+        checked: bool = True,
     ) -> list[dg.ExecuteInProcessResult]:
-        """Run segments as automation would, of `only` these assets, or of all but those `without`."""
+        """Run segments as automation would, of `only` these assets, or of all but those `without`.
+
+        With other `tags` as someone else would; without the assets' checks when not `checked`.
+        """
         definitions = self.definitions()
-        job, graph = definitions.resolve_job_def(LANDED_JOB), definitions.resolve_asset_graph()
+        graph = definitions.resolve_asset_graph()
         results = []
         for segment in segments:
             wanted = set(selection(segment, graph))
             if only is not None:
                 wanted = {dg.AssetKey.from_user_string(name) for name in only}
             wanted -= {dg.AssetKey.from_user_string(name) for name in without}
+            selected = dg.AssetSelection.assets(*wanted)
+            job = dg.define_asset_job("wanted", selected if checked else selected.without_checks())
             results.append(
-                job.execute_in_process(
+                self.job(job).execute_in_process(
                     instance=self.instance,
                     tags=run_tags(segment) if tags is None else tags,
-                    asset_selection=sorted(wanted),
                     run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
                     raise_on_error=False,
                 )
             )
         return results
+
+    def build_without_checks(self, first: str, last: str) -> None:
+        """Have dbt build the tables and run no test."""
+        with Workshop(self.settings).turn():
+            variables = json.dumps({"start_day": first, "end_day": last})
+            self.runner._run(["run", "--vars", variables])
 
     def due(self) -> tuple[Segment, ...]:
         """What `headwater up` would run."""

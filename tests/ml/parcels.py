@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml.declaration import ModelDeclaration
+from ml.errors import Uncertified
 from ml.feature_definition import FeatureDefinition
 
 FIRST_DAY = date(2024, 2, 20)
@@ -188,6 +189,7 @@ class Tables:
     """Published tables held in memory: each edition keeps the tables as they were."""
 
     editions: list[dict[str, pa.Table]] = field(default_factory=list)
+    uncertified: dict[tuple[str, date], str] = field(default_factory=dict)
 
     def publish(self, **tables: pa.Table) -> Edition:
         """Replace tables and record an edition."""
@@ -215,6 +217,12 @@ class Tables:
         found = rows.filter(pa.array(kept))
         found = pa.concat_tables([found.slice(0, 777), found.slice(777)])
         return found.select(columns) if columns else found
+
+    def refuse_uncertified(self, table: str, days: Sequence[date], *, edition: Edition) -> None:
+        """Refuse the days that are noted as such."""
+        found = {day: self.uncertified[table, day] for day in days if (table, day) in self.uncertified}
+        if found:
+            raise Uncertified(table, edition.id, found)
 
 
 def world(n_days: int = N_DAYS) -> Tables:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from ml.errors import ColumnMissing, DuplicateKeys, EmptySplit, RowsChanged
+from ml.errors import ColumnMissing, DuplicateKeys, EmptySplit, RowsChanged, Uncertified
 from ml.rows import rows_sha256
 from ml.training_set import Manifest, TrainingSet, assemble, rows_for
 from tests.ml.parcels import DECLARED, FIRST_DAY, N_DAYS, Tables, declared, features, labels, world
@@ -133,3 +133,22 @@ class _Strict(Tables):
         if missing:
             raise ColumnMissing("late_parcel", missing.pop(), self.editions[0][table].column_names)
         return super().read(table, **what)
+
+
+@pytest.mark.parametrize("table", ["parcel_features", "parcel_labels"])
+def test_no_training_set_is_made_of_rows_that_are_not_certified(
+    training_set: TrainingSet, table: str
+) -> None:
+    tables = world()
+    tables.uncertified[table, FIRST_DAY] = "the check 'unique' failed"
+    with pytest.raises(Uncertified, match=f"\"{table}\" of {FIRST_DAY}.*'unique' failed"):
+        assemble(tables, declared())
+    with pytest.raises(Uncertified):
+        TrainingSet.load(training_set.manifest, tables)
+
+
+def test_a_day_that_is_not_read_needs_no_certificate() -> None:
+    tables = world()
+    tables.uncertified["parcel_features", date(2024, 3, 3)] = "the check 'unique' failed"
+    split = {"train_until": "2024-03-01", "test_from": "2024-03-05", "test_until": "2024-03-06"}
+    assert assemble(tables, declared(split=split)).train.num_rows
