@@ -19,19 +19,22 @@ _NOT_DUE = "it belongs to an entity and has neither prediction_at (features) nor
 
 
 def audited_tables(runner: DbtRunner) -> dict[str, str]:
-    """The tables that the leakage audit looks at, upstream of others or not: id to relation ("schema.name").
+    """The tables that the leakage audit looks at, in no order: id to relation ("schema.name").
 
     Raises:
         NotAuditable: a table of an entity does not say when its rows are due.
     """
-    nodes = {n["unique_id"]: n for n in tables_of(runner.manifest) if n["resource_type"] == "model"}
-    found = {
-        one.table.unique_id: one.table.relation for one in audited([_table(runner, id_, "") for id_ in nodes])
-    }
-    for unique_id, node in nodes.items():
-        if table_meta(node).get("entity") and unique_id not in found:
+    found = {one.table.unique_id: one.table.relation for one in audited(described_tables(runner))}
+    for node in tables_of(runner.manifest):
+        if table_meta(node).get("entity") and node["unique_id"] not in found:
             raise NotAuditable(node["name"], _NOT_DUE)
     return found
+
+
+def described_tables(runner: DbtRunner) -> tuple[Table, ...]:
+    """Every table of the project without its SQL, in no order: what the manifest alone says."""
+    nodes = (node for node in tables_of(runner.manifest) if node["resource_type"] == "model")
+    return tuple(_table(runner, node["unique_id"], "") for node in nodes)
 
 
 def compiled_tables(runner: DbtRunner, first_day: date, last_day: date) -> tuple[Table, ...]:

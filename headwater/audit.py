@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from assets.compiled_tables import audited_tables, compiled_tables
+from assets.compiled_tables import audited_tables, compiled_tables, described_tables
 from assets.dbt_runner import DbtRunner
 from headwater.console import Voice
 from headwater.errors import NotAudited, NothingToAudit
@@ -33,10 +33,7 @@ def audit_tables(names: tuple[str, ...], n_cutoffs: int, seed: int, *, as_json: 
     if not days or not (settings.home / "workshop.duckdb").exists():
         raise NothingToAudit(home=settings.home)
     only = _relations(runner, names)
-    with voice.step("compile the tables") as note:
-        tables = compiled_tables(runner, days[0], days[0])
-        note.text = f"{len(tables)} tables, {len(only)} of them under audit"
-    found = _audit(voice, runner, tables, only, Sample(n_cutoffs, seed, days[0], days[-1], runner.zones()))
+    found = _audit(voice, runner, only, Sample(n_cutoffs, seed, days[0], days[-1], runner.zones()))
     _tell(voice, found)
     voice.finish()
     found.raise_failed()
@@ -50,13 +47,11 @@ def _relations(runner: DbtRunner, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(known[name] for name in names or known)
 
 
-def _audit(
-    voice: Voice, runner: DbtRunner, tables: Sequence[Any], only: tuple[str, ...], sample: Sample
-) -> Audit:
+def _audit(voice: Voice, runner: DbtRunner, only: tuple[str, ...], sample: Sample) -> Audit:
     def compiled(first: date, last: date) -> Sequence[Any]:
         return compiled_tables(runner, first, last)
 
-    sources = declared_sources(runner.settings.project)
+    sources, tables = declared_sources(runner.settings.project), described_tables(runner)
     with voice.step("audit for leaks") as note, copied(Workshop(runner.settings)) as snapshot:
         with voice.progress("cutoffs", sample.n) as bar:
             plan = Plan(

@@ -70,7 +70,7 @@ def _audited(runner: DbtRunner, relations: tuple[str, ...], first: date, last: d
 
     n = _MANY_CUTOFFS if (last - first).days >= _MANY_DAYS else _FEW_CUTOFFS
     sample = Sample(n, first.toordinal(), first, last, runner.zones())
-    tables = compiled(first, last)
+    tables = compiling.described_tables(runner)
     with held(Workshop(runner.settings)) as snapshot:
         plan = Plan(snapshot, declared_sources(runner.settings.project), tables, compiled, only=relations)
         return audit(plan, sample)

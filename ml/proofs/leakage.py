@@ -122,8 +122,8 @@ class Audit:
 class Plan:
     """How to audit: `scramble_days` is how far beyond a cutoff rows are scrambled rather than removed.
 
-    `tables` are those of the project, upstream first, compiled for whatever days; `compile` compiles them for
-    others. `only` names the relations to audit, all where it is empty.
+    `tables` are those of the project, in any order, compiled or not; `compile` compiles them for some days.
+    `only` names the relations to audit, all where it is empty.
     """
 
     snapshot: Snapshot

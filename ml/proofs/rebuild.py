@@ -5,6 +5,7 @@ compiled SQL comes in as data.
 """
 
 import contextlib
+import functools
 import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -70,13 +71,16 @@ def upstream(tables: Sequence[Table], relations: Iterable[str]) -> tuple[Table, 
     return tuple(reversed(found))
 
 
-def lookback(tables: Sequence[Table]) -> int:
-    """How many days back any of `tables` (upstream first) looks, through all that it reads."""
-    days: dict[str, int] = {}
-    for table in tables:
-        read = max((days.get(relation, 0) for relation in table.reads), default=0)
-        days[table.relation] = table.lookback_days + read
-    return max(days.values(), default=0)
+def lookback(tables: Iterable[Table]) -> int:
+    """How many days back any of `tables` looks, through all that it reads."""
+    by_relation = {table.relation: table for table in tables}
+
+    @functools.cache
+    def days(relation: str) -> int:
+        table = by_relation.get(relation)
+        return table.lookback_days + max(map(days, table.reads), default=0) if table else 0
+
+    return max(map(days, by_relation), default=0)
 
 
 @dataclass(frozen=True)
@@ -164,10 +168,11 @@ class Scratch:
             select = (altered or {}).get(name, f'select * from origin.raw."{name}"')
             self.connection.execute(f'create or replace view workshop.raw."{name}" as {select}')
         self.connection.execute("use workshop")
-        for view in self._names(
-            "select sql from duckdb_views() where database_name = 'origin' and schema_name = 'raw'"
-        ):
-            self.connection.execute(view.replace("CREATE VIEW", "create or replace view", 1))
+        self._make_views(
+            self._names(
+                "select sql from duckdb_views() where database_name = 'origin' and schema_name = 'raw'"
+            )
+        )
         self.connection.execute("use memory")
 
     def rebuild(
@@ -229,6 +234,19 @@ class Scratch:
         if keep == "outside" and last_day is not None:
             kept += f" or day > date '{last_day + timedelta(days=table.reach_days)}'"
         return f"select * from {_at('origin', table)} where {kept} union all by name {computed}"
+
+    def _make_views(self, statements: list[str]) -> None:
+        """Make views that may read each other, in whatever order they are listed."""
+        waiting = []
+        for statement in statements:
+            try:
+                self.connection.execute(statement.replace("CREATE VIEW", "create or replace view", 1))
+            except duckdb.CatalogException:
+                waiting.append(statement)
+                if len(waiting) == len(statements):
+                    raise
+        if waiting:
+            self._make_views(waiting)
 
     def _show(self, table: Table, select: str) -> None:
         self._run(table, f"create or replace view {_at('workshop', table)} as {select}")

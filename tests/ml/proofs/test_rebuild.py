@@ -1,6 +1,7 @@
 """Tables computed again beside the workshop, from SQL alone."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from ml.errors import TableNotRebuilt
 from ml.lake.workshop import Workshop
 from ml.proofs.comparing import Comparison, digest_by_day
-from ml.proofs.rebuild import Scratch, Table, copied, downstream, held, upstream
+from ml.proofs.rebuild import Scratch, Table, copied, downstream, held, lookback, upstream
 from ml.settings import Settings
 
 D1, D2, D3 = (date(2024, 1, n) for n in (1, 2, 3))
@@ -32,7 +33,7 @@ TABLES = (DOUBLED, SEEN, TOTAL)
 
 def on(table: Table, day: date) -> Table:
     """The table as compiled for one day."""
-    return Table(**{**table.__dict__, "sql": f"{table.sql} where day = date '{day}'"})
+    return replace(table, sql=f"{table.sql} where day = date '{day}'")
 
 
 @pytest.fixture
@@ -45,7 +46,8 @@ def workshop(settings: Settings) -> Workshop:
             "create schema raw; create schema staging; create schema features;"
             "create table raw.given as select * from (values (1, date '2024-01-01'), (2, date '2024-01-02'), "
             "(3, date '2024-01-03')) as v(x, day);"
-            "create view raw.newest as select max(x) as x from raw.given;"
+            "create view raw.widest as select max(x) as x from raw.given;"
+            "create view raw.newest as select x from raw.widest;"
             "create table staging.doubled as select x, 2 * x as y, day from raw.given;"
             "create table features.total as select 12::bigint as total"
         )
@@ -130,6 +132,12 @@ def test_what_reads_and_what_is_read() -> None:
     assert downstream(TABLES, ["staging.seen"]) == (SEEN, TOTAL)
     assert upstream(TABLES, ["staging.seen"]) == (DOUBLED, SEEN)
     assert downstream(TABLES, ["raw.other"]) == ()
+
+
+def test_how_far_back_a_table_looks_through_others() -> None:
+    tables = [replace(SEEN, lookback_days=3), replace(DOUBLED, lookback_days=2), TOTAL]
+    assert lookback(tables) == 5
+    assert lookback([]) == 0
 
 
 ONE = "(values (1, 0.0::double, 'nan'::double, 'a'), (2, 1.5, null, null)) as v(k, x, y, t)"
