@@ -50,6 +50,7 @@ bench: .venv/ready ## Run the benchmarks and print their tables
 lock: .venv/ready ## Resolve the dependencies anew into the lock files
 	$(COMPILE) --upgrade --extra dev -o requirements.lock pyproject.toml
 	$(COMPILE) --no-annotate --group serve -c requirements.lock -o services/requirements.lock
+	$(COMPILE) --no-annotate -o benchmarks/requirements.lock benchmarks/requirements.in
 
 clean: ## Delete everything that the other commands made
 	@if [ -x $(BIN)/headwater ]; then $(BIN)/headwater down; fi

@@ -134,6 +134,11 @@ class DbtRunner:
         }
         return {unique_id: sql for unique_id, sql in compiled.items() if sql}
 
+    def compiled_text(self, sql: str, **variables: str) -> str:
+        """SQL that is no table's, with the project's macros and names filled in for these variables."""
+        (result,) = self._run(["compile", "--inline", sql, "--vars", _vars(**variables)])
+        return str(result.node.compiled_code)
+
     def _invoke(self, args: list[str]) -> Iterator[NodeResult]:
         for result in self._run(args):
             yield NodeResult(

@@ -26,7 +26,7 @@ from ml.arrivals import due_segments
 from ml.lake.workshop import Workshop
 from ml.settings import Settings
 
-UNTIL = date(2013, 9, 30)
+FIRST, UNTIL = date(2013, 1, 1), date(2013, 9, 30)
 ROUNDS = 3
 
 
@@ -113,7 +113,7 @@ def project(folder: Path, name: str) -> Settings:
 def compiled(settings: Settings) -> dict[str, Any]:
     """The SQL of every table and data test, in order, and what to train."""
     runner = DbtRunner(settings)
-    window = {"start_day": "2013-01-01", "end_day": UNTIL.isoformat()}
+    window = {"start_day": FIRST.isoformat(), "end_day": UNTIL.isoformat()}
     with Workshop(settings).turn():
         nodes = runner.compiled("resource_type:model", "resource_type:test", **window)
     tables = [_table(node) for node in nodes if node.resource_type == "model"]

@@ -94,6 +94,17 @@ def differing(first: Path, second: Path, tables: list[str]) -> dict[str, int]:
     return found
 
 
+def test_text_is_compiled_with_the_projects_macros(at_once: DbtRunner) -> None:
+    with Workshop(at_once.settings).turn():
+        sql = at_once.compiled_text(
+            "select 1 from {{ ref('flight_spine') }} where {{ days() }}", start_day=DAYS[0], end_day=DAYS[1]
+        )
+    assert sql == (
+        'select 1 from "workshop"."features"."flight_spine" '
+        f"where day between date '{DAYS[0]}' and date '{DAYS[1]}'"
+    )
+
+
 def test_a_runner_leaves_the_workshop_unlocked(at_once: DbtRunner) -> None:
     assert "HEADWATER_WORKSHOP" in os.environ
     with duckdb.connect(str(at_once.settings.home / "workshop.duckdb")) as con:
