@@ -5,19 +5,22 @@ That a cell differs is `leakage`'s finding.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from itertools import groupby, pairwise
 from typing import Any, TypeVar
 
 from ml.proofs.comparing import to_the_bit
+from ml.proofs.cutoffs import Window
 from ml.proofs.leakage import Difference, Leak, Plan, altered
 from ml.proofs.rebuild import Scratch, Table, upstream
 from ml.proofs.worlds import How, RawRow, RowId, Worlds
 
 T = TypeVar("T")
 
-# How far beyond the cutoff leaked rows are looked for, nearest first: near ones cost little.
-_REACHES_DAYS = (1, 4, 16, 64, 256)
+# How far beyond the cutoff leaked rows are looked for, nearest first: near ones cost little. Rows of days up
+# to the cutoff cost little however late they became known.
+_EVER_DAYS = 36_500
+_REACHES_DAYS = (1, _EVER_DAYS, 4, 16, 64, 256)
 _MAX_PROBES = 60  # for one cell
 _MAX_CELLS = 8  # of one table that are traced when no rows found so far explain them
 
@@ -66,17 +69,17 @@ def _origins(plan: Plan, group: Sequence[Difference]) -> list[_Origin]:
     for reach in reaches:
         if len(found) == len(group):
             break
-        days = plan.window(group[0].cutoff.at, reach)
+        days = plan.window(group[0].cutoff.at, reach if reach != _EVER_DAYS else 0)
         tables = tuple(plan.compile(days.first_day, days.last_day))
         with plan.snapshot.scratch() as scratch:
-            probe = _Probe(plan, scratch, group, first_day=days.first_day, tables=tables, reach_days=reach)
+            probe = _Probe(plan, scratch, group, days=days, tables=tables, reach_days=reach)
             found |= _explained(probe, set(found))
     return [found.get(place, _Origin()) for place in range(len(group))]
 
 
 def _explained(probe: "_Probe", known: set[int]) -> dict[int, _Origin]:
     """Origins by place in the group, of the cells that the probe's late rows change."""
-    late, found = probe.worlds.late_rows(), {}
+    late, found = probe.late_rows(), {}
     open_ = probe.changed(late) - known
     for _ in range(_MAX_CELLS):
         if not open_:
@@ -137,19 +140,23 @@ class _Probe:
         scratch: Scratch,
         group: Sequence[Difference],
         *,
-        first_day: date,
+        days: Window,
         tables: Sequence[Table],
         reach_days: int,
     ) -> None:
         audited = group[0].audited
         self.worlds = Worlds(scratch.connection, plan.sources, group[0].cutoff.at, reach_days)
-        self._scratch, self._group, self._first_day = scratch, group, first_day
+        self._scratch, self._group, self._days = scratch, group, days
         self._how: How = "restored" if group[0].how == "removed" else "scrambled"
         self._table, self._due = audited.table, audited.due
         self._tables = upstream(tables, [audited.table.relation])
         self._only = {table.relation for table in altered(tables, self.worlds)}
         self._keys = sorted({_condition(one.cell.key) for one in group})
         self._base = self._cells("removed", None)
+
+    def late_rows(self) -> list[RowId]:
+        """Rows that the cells could come from: of the days that are computed, known after the cutoff."""
+        return self.worlds.late_rows(self._days.last_day)
 
     def changed(self, rows: Sequence[RowId]) -> set[int]:
         """Places in the group of the cells that these late rows change."""
@@ -160,7 +167,7 @@ class _Probe:
         self._scratch.clear()
         self._scratch.raw(self.worlds.raw(how, rows))
         where = {self._table.relation: " or ".join(self._keys)}
-        self._scratch.rebuild(self._tables, self._first_day, keep="before", only=self._only, where=where)
+        self._scratch.rebuild(self._tables, self._days.first_day, keep="before", only=self._only, where=where)
         return [self._cell(one) for one in self._group]
 
     def _cell(self, one: Difference) -> list[str]:

@@ -6,7 +6,7 @@ Which tables are computed from it, and what a difference means, is `leakage`'s.
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 import duckdb
@@ -62,10 +62,12 @@ class Worlds:
         """The sources of which anything was not known at the cutoff."""
         return tuple(source.name for source in self._sources)
 
-    def late_rows(self) -> list[RowId]:
-        """Rows that become known, wholly or in part, after the cutoff and within the days; by time."""
+    def late_rows(self, last_day: date) -> list[RowId]:
+        """Rows of days up to `last_day` of which something became known within the days, by time."""
         listed = " union all ".join(
-            f"select '{source.name}' as source, ord_, since_ from {_late(source)}" for source in self._sources
+            f"select '{source.name}' as source, ord_, since_ from {_late(source)} "
+            f"where day is null or day <= date '{last_day}'"
+            for source in self._sources
         )
         if not listed:
             return []
