@@ -83,10 +83,9 @@ def _result(unique_id: str, found: Audit, seconds: float) -> NodeResult:
         found.raise_failed()
     except HeadwaterError as error:
         message = str(error).removesuffix(".")
-    is_good = not (found.leaks or found.otherwise)
-    return NodeResult(
-        _result_id(unique_id), "pass" if is_good else "fail", seconds, message, len(found.leaks)
-    )
+    # Rows that stand otherwise than raw would give them wait for a day that is not computed yet: no leak.
+    status = "fail" if found.leaks else "pass"
+    return NodeResult(_result_id(unique_id), status, seconds, message, len(found.leaks))
 
 
 def _result_id(unique_id: str) -> str:
