@@ -113,10 +113,11 @@ def due_segments(settings: Settings, lookback_days: Callable[[], int]) -> tuple[
 
 
 def refused_days(settings: Settings, sources: Iterable[Source]) -> set[date]:
-    """Days of which some source's file is refused as it lies there."""
+    """Days of which some source's file is refused as it lies there; other bytes since then are tried."""
     days = set()
     for source in sources:
-        for path in failures(settings, source):
+        waiting = {landed.path for landed in pending(settings, source) if landed.refused is None}
+        for path in failures(settings, source).keys() - waiting:
             with suppress(FileRefused):  # its name is no day, so it keeps none waiting
                 days.add(day_of(source, path))
     return {day for day in days if day is not None}

@@ -134,7 +134,7 @@ def test_a_truncated_file_is_refused_by_name_while_other_days_go_on(project: Pro
     assert project.runs()[0]["status"] == "FAILURE"
     assert flights_file(project, "2013-03-01").exists()
     assert project.predict([example(project)]).status == 200
-    project.headwater("land", "--until", "2013-03-02")
+    project.headwater("land", "--from", "2013-03-02", "--until", "2013-03-02")
     wait_for("the day after is computed", lambda: computed(project, 60) and idle(project), PATIENCE_S)
     assert list(project.status()["refused"]) == [path]
 

@@ -78,6 +78,10 @@ def test_a_file_refused_for_what_is_in_it_makes_its_day_wait(settings: Settings)
     assert ranges((whole,)) == [(day(1), day(3))]
     assert ranges((before, after)) == [(day(1), day(1)), (day(3), day(3))]
     assert refused_days(settings, [flights]) == {day(2)}
+    bad.unlink()
+    land(settings.landing, None, date(2013, 1, 3))
+    assert refused_days(settings, [flights]) == set()
+    assert ranges(due_segments(settings, lambda: 28)) == [(day(1), day(3))]
 
 
 def flights_needs(source: Source) -> set[str]:
