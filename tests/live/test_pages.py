@@ -49,7 +49,7 @@ def test_a_feature_table_shows_its_columns_checks_and_owner(project: Project, pa
     page.get_by_text("data", exact=True).first.wait_for()
     page.get_by_placeholder("Filter columns").fill("origin_n_overdue")
     page.get_by_text("origin_n_overdue", exact=True).first.wait_for()
-    page.goto(f"{project.ui}/assets/features/flight_features?view=checks")
+    page.goto(f"{project.ui}/assets/features/flight_features?view=checks&checkDetail=leakage")
     page.get_by_text("blocking", exact=True).first.wait_for()
     page.get_by_text("Passed", exact=True).first.wait_for()
 
