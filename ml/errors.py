@@ -130,6 +130,7 @@ class FileRefused(HeadwaterError):
         self, path: Path, found: str, expected: str, *, row: int | None = None, column: str | None = None
     ) -> None:
         self.path, self.row, self.column = path, row, column
+        self.found, self.expected = found, expected
         place = "".join((f", row {row}" if row else "", f', column "{column}"' if column else ""))
         super().__init__(
             f'File "{path}"{place}: {found}; expected {expected}. '

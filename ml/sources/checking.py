@@ -108,4 +108,8 @@ def _cell_faults(i: int, column: Column) -> list[Fault]:
         listed = ", ".join("'" + value.replace("'", "''") + "'" for value in column.allowed)
         rule = f"is one of {', '.join(column.allowed)}"
         faults.append(Fault(name, rule, f"coalesce({cell} not in ({listed}), false)"))
+    if column.pattern:
+        pattern = "'" + column.pattern.replace("'", "''") + "'"
+        is_bad = f"not coalesce(regexp_full_match({cell}, {pattern}), true)"
+        faults.append(Fault(name, f"matches {column.pattern}", is_bad))
     return faults

@@ -3,6 +3,7 @@
 What the parts are does not belong here.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -26,6 +27,9 @@ def explain(error: ValidationError) -> Fault:
         return field, first["input"], f"a known field. {like}"
     if first["type"] == "missing":
         return field, None, "a value: this field has no default"
+    if first["type"] == "literal_error":
+        allowed = re.findall("'([^']*)'", str(first["ctx"]["expected"]))
+        return field, first["input"], f"{first['ctx']['expected']}. {nearest(str(first['input']), allowed)}"
     return field, first["input"], str(first["msg"])
 
 
@@ -34,7 +38,47 @@ def check(source: Source) -> Iterator[Fault]:
     yield from _names(source)
     yield from _dates(source)
     yield from _facts(source)
+    yield from _promises(source)
     yield from _expressions(source)
+
+
+def _promises(source: Source) -> Iterator[Fault]:
+    """What rules and policies name."""
+    types = {column.name: column.type for column in source.columns}
+    for i, columns in enumerate(source.unique):
+        yield from _unknown(f"unique.{i}", columns, types)
+    if source.max_rows is not None and source.max_rows < source.min_rows:
+        yield "max_rows", source.max_rows, f"at least min_rows, {source.min_rows}"
+    for column in source.columns:
+        if column.pattern is not None:
+            yield from _pattern(f"columns.{column.name}.pattern", column.pattern)
+    for field, policy in (
+        ("drift.categories", source.drift.categories),
+        ("drift.units", source.drift.units),
+    ):
+        if policy and source.cadence == "once":
+            yield field, "columns", "nothing, since a source with cadence once has no days to compare"
+        yield from _unknown(f"{field}.columns", policy.columns if policy else (), types)
+    for name in source.drift.units.columns if source.drift.units else ():
+        if types[name] not in {"integer", "real"}:
+            yield "drift.units.columns", name, f"a column of type integer or real, not {types[name]}"
+    if source.drift.categories:
+        named = source.drift.categories.columns
+        for name in source.drift.categories.known:
+            if name not in named:
+                yield (
+                    "drift.categories.known",
+                    name,
+                    f"a column of drift.categories.columns. {nearest(name, named)}",
+                )
+
+
+def _pattern(field: str, pattern: str) -> Iterator[Fault]:
+    with duckdb.connect() as con:
+        try:
+            con.execute("select regexp_full_match('', ?)", [pattern])
+        except duckdb.Error as error:
+            yield field, pattern, f"a regular expression; DuckDB says: {error}"
 
 
 def _names(source: Source) -> Iterator[Fault]:

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ml.errors import BadDeclaration
+from ml.sources.policies import Drift
 
 ColumnType = Literal["integer", "real", "text", "timestamp", "date", "boolean"]
 SQL_TYPES: Mapping[ColumnType, str] = {
@@ -30,9 +31,10 @@ class _Declared(BaseModel):
 
 
 class CsvFormat(_Declared):
-    """How the file's bytes become cells: UTF-8 text, one header line, quotes doubled inside quotes."""
+    """How the file's bytes become cells: text, one header line, quotes doubled inside quotes."""
 
     type: Literal["csv"] = "csv"
+    encoding: Literal["utf-8", "latin-1", "cp1252"] = "utf-8"
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     null_values: tuple[str, ...] = ("",)
 
@@ -40,7 +42,9 @@ class CsvFormat(_Declared):
 class Column(_Declared):
     """One column of the file; `header` is its name there when it differs from its name in raw.
 
-    A timestamp without offset is UTC; one with an offset is turned into UTC.
+    A timestamp without offset is UTC; one with an offset is turned into UTC. `pattern` is a regular
+    expression (RE2) for the whole cell. A file is refused when more than the share `max_missing` of its rows
+    have no value.
     """
 
     name: str = Field(pattern=_NAME)
@@ -51,6 +55,8 @@ class Column(_Declared):
     minimum: float | datetime.date | datetime.datetime | None = None
     maximum: float | datetime.date | datetime.datetime | None = None
     allowed: tuple[str, ...] = ()
+    pattern: str | None = None
+    max_missing: float | None = Field(default=None, ge=0, le=1)
 
     @property
     def in_file(self) -> str:
@@ -122,13 +128,16 @@ class Source(_Declared):
     columns: tuple[Column, ...] = Field(min_length=1)
     key: tuple[str, ...] = Field(min_length=1)
     duplicates: Literal["quarantine", "keep"] = "quarantine"
+    unique: tuple[tuple[str, ...], ...] = ()
     min_rows: int = Field(default=1, ge=0)
+    max_rows: int | None = Field(default=None, ge=1)
     lookups: tuple[Lookup, ...] = ()
     derived: dict[str, str] = Field(default_factory=dict)
     event_at: str
     facts: tuple[Fact, ...] = Field(min_length=1)
     rules: tuple[Rule, ...] = ()
     bad_rows: BadRows
+    drift: Drift = Drift()
 
     @classmethod
     def declare(cls, attributes: Mapping[str, Any], where: str = "") -> Self:
@@ -137,14 +146,16 @@ class Source(_Declared):
         Raises BadDeclaration, which names the field, its value and what is allowed.
         """
         from ml.sources.consistency import check, explain
+        from ml.sources.places import placed
 
         name = str(attributes.get("name", "?"))
         try:
             source = cls.model_validate(attributes)
         except ValidationError as error:
-            raise BadDeclaration(name, where, *explain(error)) from error
+            field, value, expected = explain(error)
+            raise BadDeclaration(name, placed(where, name, field), field, value, expected) from error
         for field, value, expected in check(source):
-            raise BadDeclaration(name, where, field, value, expected)
+            raise BadDeclaration(name, placed(where, name, field), field, value, expected)
         return source
 
     @property

@@ -13,8 +13,11 @@ import pyarrow as pa
 from ml.errors import FileRefused
 from ml.sources.checking import Fault, cell_faults, row_faults, typed_rows
 from ml.sources.declaration import Source
+from ml.sources.drift import Drifted
+from ml.sources.findings import Finding
 from ml.sources.reading import Cells
 
+UNSEEN = "was seen before (new category)"
 _RETYPED_SHARE = 0.5  # a column of which more values than this are not of its type has been retyped
 
 
@@ -30,18 +33,27 @@ class _Worst:
 
 def possible_faults(source: Source) -> list[Fault]:
     """Everything that can be wrong with a row, in the order of their numbers in `_faults`."""
-    n = len(source.columns)
     key = ", ".join(source.key)
     return [
-        Fault(None, f"has {n} fields as the header has", "false"),
+        Fault(None, "has as many fields as the header", "false"),
         Fault(None, f"has a key ({key}) of its own in the file", "false"),
+        *(
+            Fault(_single(one), f"has a unique {', '.join(one)} in the file", "false")
+            for one in source.unique
+        ),
         *cell_faults(source),
         *row_faults(source),
+        *(Fault(column, UNSEEN, "false") for column in _kept_out(source)),
     ]
 
 
-def register_faults(con: duckdb.DuckDBPyConnection, source: Source, cells: Mapping[int, Cells]) -> None:
-    """Make `_faults` (`_file`, `row_number`, `fault`, `value`): all that is wrong with `_rows`."""
+def register_faults(
+    con: duckdb.DuckDBPyConnection, source: Source, cells: Mapping[int, Cells], unseen: pa.Table
+) -> None:
+    """Make `_faults` (`_file`, `row_number`, `fault`, `value`): all that is wrong with `_rows`.
+
+    `unseen` has the categories (`_file`, `column_name`, `category`) whose rows are to be kept out.
+    """
     lines = [(no, line) for no, read in cells.items() for line in read.misshapen]
     misshapen = {
         "_file": pa.array([no for no, _ in lines], pa.int32()),
@@ -52,7 +64,11 @@ def register_faults(con: duckdb.DuckDBPyConnection, source: Source, cells: Mappi
     con.register("_misshapen", pa.table(misshapen))
     parts = ["select * from _misshapen"]
     if source.duplicates == "quarantine":
-        parts.append(_duplicates(source))
+        parts.append(_duplicates(1, source.key))
+    if unseen.num_rows:
+        con.register("_unseen", unseen)
+        parts += _unseen(source)
+    parts += [_duplicates(2 + i, columns) for i, columns in enumerate(source.unique)]
     suspects = con.execute("select _file from _rows group by _file having not bool_and(_good)").fetchall()
     if suspects:
         parts += _broken_rules(con, source, [no for (no,) in suspects])
@@ -60,9 +76,16 @@ def register_faults(con: duckdb.DuckDBPyConnection, source: Source, cells: Mappi
 
 
 def judge(
-    con: duckdb.DuckDBPyConnection, source: Source, paths: Mapping[int, Path], cells: Mapping[int, Cells]
+    con: duckdb.DuckDBPyConnection,
+    source: Source,
+    paths: Mapping[int, Path],
+    cells: Mapping[int, Cells],
+    drifted: Drifted,
 ) -> tuple[dict[int, int], dict[int, FileRefused]]:
-    """From `_faults`: the number of bad rows of every file that has some, and the files refused for it."""
+    """From `_faults`: the number of bad rows of every file that has some, and the files refused for it.
+
+    Retyped columns are added to `drifted`.
+    """
     faults = possible_faults(source)
     types = ", ".join(str(no) for no, fault in enumerate(faults) if fault.is_type) or "-1"
     retyped = con.execute(
@@ -75,7 +98,13 @@ def judge(
     ).fetchall()
     refused = {no: _too_many(source, paths[no], cells[no], _Worst(*worst), faults) for no, *worst in bad}
     for no, *worst in retyped:
-        refused[no] = _retyped(source, paths[no], cells[no], _Worst(*worst), faults) or refused[no]
+        finding = _retyped(source, cells[no], _Worst(*worst), faults)
+        if finding:
+            drifted.add(no, finding)
+        if finding and finding.action == "fail":
+            refused[no] = FileRefused(
+                paths[no], str(finding), finding.expected, row=worst[1], column=finding.column
+            )
     n_bad = {no: n for no, n, *_ in bad}
     return n_bad, {no: error for no, error in refused.items() if error}
 
@@ -96,22 +125,15 @@ def _too_many(
     )
 
 
-def _retyped(
-    source: Source, path: Path, cells: Cells, worst: _Worst, faults: list[Fault]
-) -> FileRefused | None:
+def _retyped(source: Source, cells: Cells, worst: _Worst, faults: list[Fault]) -> Finding | None:
     fault = faults[worst.fault]
-    place = next(i for i, column in enumerate(source.columns) if column.name == fault.column)
-    n_values = cells.table.num_rows - cells.table.column(place).null_count
+    place, column = next((i, one) for i, one in enumerate(source.columns) if one.name == fault.column)
+    n_values = cells.table.num_rows - cells.table.column(f"_cell_{place}").null_count
     if worst.n <= _RETYPED_SHARE * n_values:
         return None
-    kind = source.columns[place].type
-    return FileRefused(
-        path,
-        f'{worst.n / n_values:.0%} of the values are not of type {kind}, first "{worst.value}"',
-        f"{kind} values in this column",
-        row=worst.row_number,
-        column=_in_file(source, fault),
-    )
+    found = f'{worst.n / n_values:.0%} of the values are not of type {column.type}, first "{worst.value}"'
+    expected = f"{column.type} values in this column"
+    return Finding("retyped_column", column.in_file, found, expected, source.drift.retyped_columns)
 
 
 def _in_file(source: Source, fault: Fault) -> str | None:
@@ -132,13 +154,33 @@ def _broken_rules(con: duckdb.DuckDBPyConnection, source: Source, files: list[in
     ]
 
 
-def _duplicates(source: Source) -> str:
-    key = ", ".join(source.key)
+def _kept_out(source: Source) -> tuple[str, ...]:
+    policy = source.drift.categories
+    return policy.columns if policy and policy.new == "quarantine" else ()
+
+
+def _unseen(source: Source) -> list[str]:
+    first = len(possible_faults(source)) - len(_kept_out(source))
+    return [
+        f"select _file, row_number, {first + i}, {column}::varchar from _rows semi join _unseen "
+        f"on _unseen._file = _rows._file and column_name = '{column}' and category = {column}::varchar"
+        for i, column in enumerate(_kept_out(source))
+    ]
+
+
+def _single(columns: tuple[str, ...]) -> str | None:
+    return columns[0] if len(columns) == 1 else None
+
+
+def _duplicates(fault: int, columns: tuple[str, ...]) -> str:
+    """The good rows that have the values of an earlier good row; one that lacks a value is not compared."""
+    names = ", ".join(columns)
+    given = " and ".join(f"{name} is not null" for name in columns)
     return f"""
-        select _file, row_number, 1, concat(concat_ws(', ', {key}), ' (as in row ', first_row, ')')
+        select _file, row_number, {fault}, concat(concat_ws(', ', {names}), ' (as in row ', first_row, ')')
         from _rows join (
-            select _file, {key}, min(row_number) as first_row from _rows where _good
+            select _file, {names}, min(row_number) as first_row from _rows where _good and {given}
             group by all having count(*) > 1
-        ) using (_file, {key})
+        ) using (_file, {names})
         where _good and row_number > first_row
     """

@@ -11,8 +11,9 @@ import duckdb
 import pyarrow as pa
 
 from ml.errors import FileRefused
-from ml.sources import raw
+from ml.sources import drift, raw
 from ml.sources.checking import typed_rows
+from ml.sources.consequences import refuse_changed, store_changes
 from ml.sources.declaration import Source
 from ml.sources.faults import judge, possible_faults, register_faults
 from ml.sources.kept import Version
@@ -70,8 +71,11 @@ def _fill_chunk(con: duckdb.DuckDBPyConnection, source: Source, chunk: list[Arri
     if not cells:
         return
     _make_rows(con, source, chunk, cells)
-    register_faults(con, source, cells)
-    n_bad, refused = judge(con, source, {no: chunk[no].path for no in cells}, cells)
+    paths = {no: chunk[no].path for no in cells}
+    drifted = drift.find(con, source, {no: chunk[no].version.day for no in cells})
+    register_faults(con, source, cells, drifted.kept_out_categories())
+    n_bad, refused = judge(con, source, paths, cells, drifted)
+    refused |= refuse_changed(con, source, paths, drifted, refused)
     for no, read in cells.items():
         version, n = chunk[no].version, n_bad.get(no, 0)
         if no in refused:
@@ -79,6 +83,7 @@ def _fill_chunk(con: duckdb.DuckDBPyConnection, source: Source, chunk: list[Arri
         else:
             filled.held[version] = raw.Held(version, len(chunk[no].data), read.n_rows - n, n)
     _insert(con, source, list(refused), any_bad=bool(n_bad))
+    store_changes(con, source, {no: read for no, read in cells.items() if no not in refused}, drifted)
 
 
 def _make_rows(

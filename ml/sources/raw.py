@@ -11,11 +11,12 @@ import duckdb
 import pyarrow as pa
 
 from ml.errors import BadDeclaration, LookupMissing, nearest
-from ml.sources import clocks
+from ml.sources import clocks, fingerprints
 from ml.sources.declaration import Lookup, Source
 from ml.sources.kept import Version
 
-_TABLES = """
+_TABLES = (
+    """
 create schema if not exists raw;
 create table if not exists raw.declarations (source VARCHAR primary key, digest VARCHAR);
 create table if not exists raw.files (
@@ -24,7 +25,12 @@ create table if not exists raw.files (
 create table if not exists raw.quarantine (
     source VARCHAR, day DATE, source_file_id VARCHAR, row_number INTEGER,
     column_name VARCHAR, value VARCHAR, rule VARCHAR, loaded_at TIMESTAMP);
+create table if not exists raw.drift (
+    source VARCHAR, day DATE, source_file_id VARCHAR, kind VARCHAR, column_name VARCHAR,
+    found VARCHAR, expected VARCHAR, action VARCHAR, loaded_at TIMESTAMP);
 """
+    + fingerprints.TABLES
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def forget(con: duckdb.DuckDBPyConnection, source: str) -> None:
     con.execute(_TABLES)
     con.execute(f"drop view if exists raw.{source}_current")
     con.execute(f"drop table if exists raw.{source}")
-    for table in ("files", "quarantine", "declarations"):
+    for table in ("files", "quarantine", "drift", "fingerprints", "categories", "declarations"):
         con.execute(f"delete from raw.{table} where source = ?", [source])
 
 

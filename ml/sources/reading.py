@@ -3,7 +3,6 @@
 What the text should mean (types, ranges, rules) does not belong here.
 """
 
-import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pc
 
-from ml.errors import FileRefused, nearest
+from ml.errors import FileRefused
 from ml.sources.declaration import Source
+from ml.sources.findings import Finding
+from ml.sources.header import Header, read_header
+from ml.sources.rules import check_file
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,12 @@ class Misshapen:
 
 @dataclass(frozen=True)
 class Cells:
-    """A file's cells: string columns `_cell_0`… and `row_number`, and the lines that have no cells."""
+    """A file's cells: string columns `_cell_0`… and `row_number`, the lines that have no cells, and what
+    changed about its columns."""
 
     table: pa.Table
     misshapen: tuple[Misshapen, ...]
+    drift: tuple[Finding, ...] = ()
 
     @property
     def n_rows(self) -> int:
@@ -42,8 +46,8 @@ def read_cells(source: Source, path: Path, data: bytes) -> Cells:
     """Parse `data`, the bytes of `path`. Raises FileRefused naming row and column where there is one."""
     if not data.strip():
         raise FileRefused(path, "the file is empty", "a header and at least one row")
-    _check_text(source, path, data)
-    _check_header(source, path, data)
+    data = _as_utf8(source, path, data)
+    header = read_header(source, path, data.split(b"\n", 1)[0].decode("utf-8-sig").rstrip("\r"))
     if not data.endswith(b"\n"):
         last = data.rsplit(b"\n", 1)[-1].decode()
         raise FileRefused(
@@ -52,57 +56,33 @@ def read_cells(source: Source, path: Path, data: bytes) -> Cells:
             "the whole file",
             row=max(data.count(b"\n"), 1),
         )
-    cells = _parse(source, path, data)
+    cells = _parse(source, path, data, header)
     cut = [line for line in cells.misshapen if line.row_number == cells.n_rows]
-    if cut and cut[0].n_fields < len(source.columns):
+    if cut and cut[0].n_fields < len(header.names):
         found = f'the file is cut off: its last line "{_short(cut[0].text)}" has {cut[0].n_fields} fields'
-        raise FileRefused(path, found, f"{len(source.columns)} fields", row=cut[0].row_number)
-    if cells.n_rows < source.min_rows:
-        raise FileRefused(path, f"it has {cells.n_rows} rows after the header", f"at least {source.min_rows}")
+        raise FileRefused(path, found, f"{len(header.names)} fields", row=cut[0].row_number)
+    check_file(source, path, cells.table, cells.n_rows)
     return cells
 
 
-def _check_text(source: Source, path: Path, data: bytes) -> None:
+def _as_utf8(source: Source, path: Path, data: bytes) -> bytes:
+    encoding = source.format.encoding
     try:
-        data.decode()
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line_start = data.rfind(b"\n", 0, error.start) + 1
         index = data.count(source.format.delimiter.encode(), line_start, error.start)
         column = source.columns[min(index, len(source.columns) - 1)].in_file
         row = data.count(b"\n", 0, error.start)
-        found = f"byte 0x{data[error.start]:02x} at offset {error.start} is not UTF-8"
-        raise FileRefused(path, found, "UTF-8 text", row=row, column=column) from error
+        found = f"byte 0x{data[error.start]:02x} at offset {error.start} is not {encoding.upper()}"
+        raise FileRefused(path, found, f"{encoding.upper()} text", row=row, column=column) from error
     if b"\x00" in data:
         row = data.count(b"\n", 0, data.index(b"\x00"))
-        raise FileRefused(path, "a NUL byte is not text", "UTF-8 text", row=row)
+        raise FileRefused(path, "a NUL byte is not text", f"{encoding.upper()} text", row=row)
+    return data if encoding == "utf-8" else text.encode()
 
 
-def _check_header(source: Source, path: Path, data: bytes) -> None:
-    line = data.split(b"\n", 1)[0].decode("utf-8-sig").rstrip("\r")
-    found = next(csv.reader([line], delimiter=source.format.delimiter), [])
-    wanted = [column.in_file for column in source.columns]
-    if found == wanted:
-        return
-    missing = [name for name in wanted if name not in found]
-    extra = [name for name in found if name not in wanted]
-    if missing:
-        like = f" {nearest(missing[0], extra)}" if extra else ""
-        raise FileRefused(
-            path, f"the column is missing from the header{like}", ",".join(wanted), column=missing[0]
-        )
-    if extra:
-        raise FileRefused(
-            path, "the header has a column that is not declared", ",".join(wanted), column=extra[0]
-        )
-    if len(found) != len(wanted):
-        twice = next(name for name in found if found.count(name) > 1)
-        raise FileRefused(path, "the header has the column twice", ",".join(wanted), column=twice)
-    place = next(i for i, name in enumerate(found) if name != wanted[i])
-    told = f'the columns are in another order: place {place + 1} holds "{found[place]}"'
-    raise FileRefused(path, told, f'"{wanted[place]}" there', column=found[place])
-
-
-def _parse(source: Source, path: Path, data: bytes) -> Cells:
+def _parse(source: Source, path: Path, data: bytes, header: Header) -> Cells:
     names = [f"_cell_{i}" for i in range(len(source.columns))]
     misshapen: list[Misshapen] = []
 
@@ -114,7 +94,7 @@ def _parse(source: Source, path: Path, data: bytes) -> Cells:
         table = pc.read_csv(
             io.BytesIO(data),
             read_options=pc.ReadOptions(
-                use_threads=False, block_size=len(data) + 1, skip_rows=1, column_names=names
+                use_threads=False, block_size=len(data) + 1, skip_rows=1, column_names=header.names
             ),
             parse_options=pc.ParseOptions(
                 delimiter=source.format.delimiter,
@@ -123,6 +103,8 @@ def _parse(source: Source, path: Path, data: bytes) -> Cells:
                 invalid_row_handler=set_aside,
             ),
             convert_options=pc.ConvertOptions(
+                include_columns=names,
+                include_missing_columns=True,
                 column_types=dict.fromkeys(names, pa.string()),
                 null_values=list(source.format.null_values),
                 strings_can_be_null=True,
@@ -134,7 +116,7 @@ def _parse(source: Source, path: Path, data: bytes) -> Cells:
     aside = {row.row_number for row in misshapen}
     numbers = [n for n in range(1, table.num_rows + len(aside) + 1) if n not in aside] if aside else None
     rows = pa.array(numbers or range(1, table.num_rows + 1), pa.int32())
-    return Cells(table.append_column("row_number", rows), tuple(misshapen))
+    return Cells(table.append_column("row_number", rows), tuple(misshapen), header.drift)
 
 
 def _short(text: str, most: int = 60) -> str:

@@ -1,8 +1,12 @@
 """A small source to land files of: what meters read, once an hour."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from ml.lake.workshop import Workshop
 from ml.settings import Settings
@@ -73,10 +77,17 @@ def take(settings: Settings, *paths: Path, source: Source | None = None, **optio
     return take_in(Workshop(settings), settings, source or declared(), paths, **options)
 
 
+@contextmanager
+def workshop(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The workshop, open."""
+    opened = Workshop(settings)
+    with opened.turn(), opened.connect() as con:
+        yield con
+
+
 def ask(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
     """Rows from the workshop."""
-    workshop = Workshop(settings)
-    with workshop.turn(), workshop.connect() as con:
+    with workshop(settings) as con:
         return con.execute(sql).fetchall()
 
 
@@ -86,5 +97,8 @@ def all_raw(settings: Settings, source: str = "readings") -> list[list[tuple[Any
         ask(settings, f"select * from raw.{source} order by all"),
         ask(settings, f"select * from raw.{source}_current order by all"),
         ask(settings, f"select * from raw.files where source = '{source}' order by all"),
-        ask(settings, f"select * from raw.quarantine where source = '{source}' order by all"),
+        *(
+            ask(settings, f"select * from raw.{table} where source = '{source}' order by all")
+            for table in ("quarantine", "drift", "fingerprints", "categories")
+        ),
     ]

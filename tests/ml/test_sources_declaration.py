@@ -1,8 +1,10 @@
 """Declarations that cannot be what was meant are refused when they are made, by field and value."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ml.errors import BadDeclaration
 from ml.sources import Source, declared_sources
@@ -66,6 +68,45 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"rules": [{"name": "r", "expression": "clock_hour + 1", "message": "m"}]},
         ['"rules.r.expression"', "of type BOOLEAN"],
     ),
+    "unique of no column": ({"unique": [["metre"]]}, ['"metre" at "unique.0"', "Did you mean 'meter'?"]),
+    "more rows at least than at most": ({"min_rows": 9, "max_rows": 8}, ['"8" at "max_rows"', "min_rows, 9"]),
+    "a pattern that is none": (
+        {"columns": [COLUMNS[0] | {"pattern": "(m"}, *COLUMNS[1:]]},
+        ['"(m" at "columns.meter.pattern"', "regular expression"],
+    ),
+    "a kind of drift that is none": (
+        {"drift": {"new_column": "warn"}},
+        ['"drift.new_column"', "Did you mean 'new_columns'"],
+    ),
+    "an action that is none": (
+        {"drift": {"retyped_columns": "quarantined"}},
+        ['"quarantined" at "drift.retyped_columns"', "Did you mean 'quarantine'?"],
+    ),
+    "units of text": (
+        {"drift": {"units": {"columns": ["state"], "changed": "warn"}}},
+        ['"state" at "drift.units.columns"', "integer or real, not text"],
+    ),
+    "units of no column": (
+        {"drift": {"units": {"columns": ["values"], "changed": "warn"}}},
+        ['"values" at "drift.units.columns"', "Did you mean 'value'?"],
+    ),
+    "categories without a policy": (
+        {"drift": {"categories": {"columns": ["state"]}}},
+        ['nothing at "drift.categories.new"', "has no default"],
+    ),
+    "categories known of a column that is none": (
+        {"drift": {"categories": {"columns": ["state"], "new": "warn", "known": {"stat": ["new"]}}}},
+        ['"stat" at "drift.categories.known"', "Did you mean 'state'?"],
+    ),
+    "drift of a file that comes once": (
+        {
+            "cadence": "once",
+            "start": None,
+            "end": None,
+            "drift": {"categories": {"columns": ["state"], "new": "warn"}},
+        },
+        ['"drift.categories"', "cadence once"],
+    ),
     "a bound of another type": (
         {"columns": [COLUMNS[0] | {"minimum": 3}, *COLUMNS[1:]]},
         ['"3.0" at "columns.meter.minimum/maximum"', "of type text"],
@@ -82,6 +123,33 @@ def test_a_bad_declaration_names_field_value_and_what_is_allowed(case: str) -> N
 
     for part in ('"readings"', '"assets/defs/readings/defs.yaml"', *told):
         assert part in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "marked"),
+    [
+        ({"columns": [*COLUMNS[:2], COLUMNS[2] | {"type": "float"}, *COLUMNS[3:]]}, "type: float"),
+        (
+            {"rules": [DECLARED["rules"][0] | {"expression": "clock_hours = 1"}]},
+            "expression: clock_hours = 1",
+        ),
+        ({"columns": [COLUMNS[0] | {"pattern": "(m"}, *COLUMNS[1:]]}, "pattern: (m"),
+        ({"key": ["metre"]}, "key:"),
+        ({"drift": {"units": {"columns": ["value"], "changed": "quarantine"}}}, "changed: quarantine"),
+    ],
+)
+def test_a_mistake_in_a_file_is_told_with_its_line(
+    tmp_path: Path, changes: dict[str, Any], marked: str
+) -> None:
+    file = tmp_path / "defs.yaml"
+    written = yaml.safe_dump({"type": "LandedSource", "attributes": DECLARED | changes}, sort_keys=False)
+    file.write_text("# readings\n" + written)
+    line = next(i for i, text in enumerate(file.read_text().splitlines(), 1) if marked in text)
+
+    with pytest.raises(BadDeclaration) as raised:
+        Source.declare(DECLARED | changes, str(file))
+
+    assert f'in "{file}:{line}"' in str(raised.value)
 
 
 def test_raw_columns_are_the_declared_ones_and_the_times() -> None:
