@@ -155,5 +155,20 @@ def audit(cutoffs: int, seed: int, tables: tuple[str, ...], as_json: bool) -> No
     audit_tables(tables, cutoffs, seed, as_json=as_json)
 
 
+@main.command()
+@click.argument("source", required=False)
+@click.option("--day", type=DAY, metavar="DAY", help="Only the file of this day.")
+@as_json
+def quarantine(source: str | None, day: datetime | None, as_json: bool) -> None:
+    """Show the rows that were kept out because they break a rule, and what changed about files.
+
+    Each bad cell is told with its file, row, column, value and rule (with --json all of them, and the file's
+    SHA-256); only the newest file of a day counts. Waits for a run that is writing.
+    """
+    from headwater.quarantine import show_quarantine
+
+    show_quarantine(source, _day(day), as_json=as_json)
+
+
 def _day(moment: datetime | None) -> date | None:
     return moment.date() if moment else None

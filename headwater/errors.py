@@ -85,3 +85,17 @@ class NotAudited(HeadwaterError):
             f'"{table}" is no table that an audit looks at: these have prediction_at or label_known_at, or '
             f"are published with known_at. {nearest(table, known)}"
         )
+
+
+class NoSuchSource(HeadwaterError):
+    """A source was named that no declaration makes."""
+
+    def __init__(self, *, source: str, known: Iterable[str]) -> None:
+        super().__init__(f'No source "{source}" is declared. {nearest(source, known)}')
+
+
+class NothingTakenIn(HeadwaterError):
+    """Bad rows were asked for before any file was taken in."""
+
+    def __init__(self, *, home: Path) -> None:
+        super().__init__(f"No file was taken in yet (home folder {home}). Run `headwater up` first.")

@@ -5,16 +5,19 @@ What a file must look like is the declaration's; reading and storing it is `ml.s
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from assets.calendar import DAYS, FRESH_DAILY, ONE_RUN
+from assets.components.source_checks import check_results, check_specs, day_metadata
 from assets.keys import landing_key, raw_key
 from assets.resources import Platform
 from ml.settings import Settings
 from ml.sources import Intake, Source, failures, take_in
+from ml.sources.quarantine import Report, report
 
 FILES_CHECK = "landed_files"
 
@@ -64,7 +67,7 @@ def _raw(source: Source) -> dg.AssetsDefinition:
         partitions_def=DAYS if is_daily else None,
         backfill_policy=ONE_RUN if is_daily else None,
         freshness_policy=FRESH_DAILY if is_daily else None,
-        check_specs=[_sound_spec(source)],
+        check_specs=[_sound_spec(source), *check_specs(source)],
         code_version=source.digest()[:12],
         metadata={"dagster/column_schema": _schema(source)},
     )
@@ -73,9 +76,23 @@ def _raw(source: Source) -> dg.AssetsDefinition:
         files = _files(platform.settings, source, days)
         intake = take_in(platform.workshop(), platform.settings, source, files)
         yield dg.AssetCheckResult(**sound_files(source, failures(platform.settings, source)))
+        shown = _report(platform, source, days)
+        yield from check_results(source, shown)
+        for day in shown.days:
+            context.add_asset_metadata(
+                day_metadata(day, shown.sample), partition_key=str(day.day) if is_daily else None
+            )
         yield _taken_in(intake.raise_failed())
 
     return raw
+
+
+def _report(platform: Platform, source: Source, days: dg.PartitionKeyRange | None) -> Report:
+    first = date.fromisoformat(days.start) if days else None
+    last = date.fromisoformat(days.end) if days else None
+    workshop = platform.workshop()
+    with workshop.turn(), workshop.connect() as con:
+        return report(con, source, first, last)
 
 
 def _sound_spec(source: Source) -> dg.AssetCheckSpec:
@@ -111,10 +128,8 @@ def _taken_in(intake: Intake) -> dg.MaterializeResult:
     return dg.MaterializeResult(
         data_version=dg.DataVersion(digest[:16]),
         metadata={
-            "dagster/partition_row_count": sum(file.n_rows for file in files),
             "files_new": len(intake.taken),
             "files_unchanged": len(intake.unchanged),
-            "rows_quarantined": sum(file.n_quarantined for file in files),
             "newest_file": files[-1].path.name if files else "none landed",
             "newest_sha256": files[-1].source_file_id if files else "",
         },

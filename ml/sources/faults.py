@@ -119,7 +119,7 @@ def _too_many(
     return FileRefused(
         path,
         f'{worst.n} of {cells.n_rows} rows are bad ({share:.1%}), first "{worst.value or "no value"}"',
-        f'a row that "{faults[worst.fault].rule}", and at most {most:.1%} bad rows',
+        f'a row that "{faults[worst.fault].rule}", and at most {most:.1%} bad rows (bad_rows)',
         row=worst.row_number,
         column=_in_file(source, faults[worst.fault]),
     )

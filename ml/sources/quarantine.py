@@ -70,7 +70,7 @@ class Report:
 
 
 def report(
-    con: duckdb.DuckDBPyConnection, source: Source, first: date | None, last: date | None, most: int = 20
+    con: duckdb.DuckDBPyConnection, source: Source, first: date | None, last: date | None, most: int = 10
 ) -> Report:
     """What is to be shown of the days `first` to `last` (None for both: of a source without days)."""
     since = last - timedelta(days=TREND_DAYS - 1) if last else None
@@ -89,14 +89,19 @@ def bad_cells(
     last: date | None = None,
     most: int | None = None,
 ) -> list[BadCell]:
-    """Broken rules of the newest files, by source, day and row; all sources and days when none is named."""
+    """Broken rules of the newest files, by source, day and row; all sources and days when none is named.
+
+    At most the first `most` of each file.
+    """
     rows = con.execute(
         f"""
         select source, day, concat(source, '/', coalesce(day::varchar, source), '.csv'), source_file_id,
             row_number, column_name, value, rule
         from raw.quarantine semi join ({_newest(source, first, last)})
             using (source, source_file_id, loaded_at)
-        order by source, day, row_number, column_name, rule {f"limit {most}" if most is not None else ""}
+        qualify row_number() over (partition by source, day order by row_number, column_name, rule)
+            <= {most if most is not None else "1e18"}
+        order by source, day, row_number, column_name, rule
         """,
         _asked(source, first, last),
     ).fetchall()
@@ -116,6 +121,21 @@ def counts(con: duckdb.DuckDBPyConnection, source: str | None, day: date | None)
     return [dict(zip(("source", "column", "rule", "n_rows", "n_files"), row, strict=True)) for row in rows]
 
 
+def changes(
+    con: duckdb.DuckDBPyConnection,
+    source: str | None = None,
+    first: date | None = None,
+    last: date | None = None,
+) -> list[tuple[str, Change]]:
+    """Changes found in the newest files, each with its source."""
+    rows = con.execute(
+        "select source, day, kind, column_name, found, expected, action from raw.drift "
+        f"semi join ({_newest(source, first, last)}) using (source, source_file_id, loaded_at) order by all",
+        _asked(source, first, last),
+    ).fetchall()
+    return [(name, Change(*row)) for name, *row in rows]
+
+
 def _days(
     con: duckdb.DuckDBPyConnection, source: str, first: date | None, last: date | None
 ) -> Sequence[DayReport]:
@@ -129,16 +149,11 @@ def _days(
     ).fetchall()
     for day, *rule in found:
         rules.setdefault(day, []).append((rule[0], rule[1], rule[2]))
-    changes: dict[date | None, list[Change]] = {}
-    found = con.execute(
-        f"select day, kind, column_name, found, expected, action from raw.drift semi join ({newest}) "
-        "using (source, source_file_id, loaded_at) order by all",
-        asked,
-    ).fetchall()
-    for row in found:
-        changes.setdefault(row[0], []).append(Change(*row))
+    changed: dict[date | None, list[Change]] = {}
+    for _, change in changes(con, source, first, last):
+        changed.setdefault(change.day, []).append(change)
     return [
-        DayReport(day, n_rows, n_bad, tuple(rules.get(day, ())), tuple(changes.get(day, ())))
+        DayReport(day, n_rows, n_bad, tuple(rules.get(day, ())), tuple(changed.get(day, ())))
         for day, n_rows, n_bad in files
     ]
 

@@ -43,13 +43,18 @@ class Held:
     n_quarantined: int
 
 
+def make_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables that all sources share, where they are not there."""
+    con.execute(_TABLES)
+
+
 def prepare(con: duckdb.DuckDBPyConnection, source: Source, anew: bool) -> bool:
     """Make the source's tables and view as declared; True when raw must be filled from the kept copies.
 
     That is so when the source has no rows here yet, when its rows were made by another declaration, and when
     they are wanted `anew`; rows there are then dropped.
     """
-    con.execute(_TABLES)
+    make_tables(con)
     known = con.execute("select digest from raw.declarations where source = ?", [source.name]).fetchone()
     if known == (source.digest(),) and not anew:
         return False
@@ -63,7 +68,7 @@ def prepare(con: duckdb.DuckDBPyConnection, source: Source, anew: bool) -> bool:
 
 def forget(con: duckdb.DuckDBPyConnection, source: str) -> None:
     """Drop all that raw holds of a source."""
-    con.execute(_TABLES)
+    make_tables(con)
     con.execute(f"drop view if exists raw.{source}_current")
     con.execute(f"drop table if exists raw.{source}")
     for table in ("files", "quarantine", "drift", "fingerprints", "categories", "declarations"):

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from headwater.cli import main
 from tests.live.project import free_port
 
-COMMANDS = ("up", "down", "status", "land", "predict", "audit")
+COMMANDS = ("up", "down", "status", "land", "predict", "audit", "quarantine")
 
 
 @pytest.fixture
@@ -49,6 +49,15 @@ def test_predict_says_how_to_start_the_endpoint(run) -> None:
     assert refused.exit_code == 1
     assert "headwater up" in refused.output
     assert "Traceback" not in refused.output
+
+
+def test_there_is_no_bad_row_before_a_file_is_taken_in(run) -> None:
+    refused = run("quarantine")
+    assert refused.exit_code == 1
+    assert "headwater up" in refused.output
+    unknown = run("quarantine", "flight")
+    assert unknown.exit_code == 1
+    assert "Did you mean 'flights'?" in unknown.output
 
 
 def test_there_is_nothing_to_audit_before_a_day_is_computed(run) -> None:
