@@ -9,10 +9,12 @@ import dagster as dg
 
 from assets.automation import LANDED_JOB, landing_sensor
 from assets.resources import JsonValues, Platform
+from ml.sources import declared_sources
 
 
 def build(platform: Platform | None = None) -> dg.Definitions:
     """The whole code location; a test may bring its own `platform`."""
+    declared_sources(Path(__file__).parents[1])  # a mistake is told with the nearest that is allowed
     declared = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
     job = dg.define_asset_job(
         LANDED_JOB,

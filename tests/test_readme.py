@@ -38,6 +38,9 @@ def test_its_commands_and_options_exist() -> None:
 def test_its_source_is_a_declaration() -> None:
     shown = [yaml.safe_load(block) for block in blocks("yaml") if block.startswith("type:")]
     (source,) = [one["attributes"] for one in shown if one["type"].endswith("LandedSource")]
+    (rules,) = [yaml.safe_load(block) for block in blocks("yaml") if block.startswith("columns:")]
+    daily = {"cadence": "daily", "start": "2013-01-01", "event_at": "measured_at"}
+    Source.declare(source | rules | daily | {"facts": [source["facts"][0] | {"known_at": "measured_at"}]})
     assert Source.declare(source).name == "airlines"
 
 
@@ -48,7 +51,7 @@ def test_its_model_is_a_declaration() -> None:
 
 
 def test_its_feature_is_a_column_of_sql_and_yaml() -> None:
-    (column,) = [yaml.safe_load(block)[0] for block in blocks("yaml") if not block.startswith("type:")]
+    (column,) = [yaml.safe_load(block)[0] for block in blocks("yaml") if block.lstrip().startswith("-")]
     assert {"name", "data_type", "description"} <= set(column)
     assert any(block.rstrip().endswith(f"as {column['name']},") for block in blocks("sql"))
 

@@ -66,10 +66,17 @@ def _log(values: _Array) -> _Array:
 
 
 def _far(day: _Array, days: _Array, spread: float | None = None) -> float:
-    usual = np.median(days, axis=0)
-    deviation = 1.4826 * np.median(np.abs(days - usual), axis=0)
+    usual = _median(days)
+    deviation = 1.4826 * _median(np.abs(days - usual))
     if spread is None:
-        spread = float(np.median(days[:, -1] - days[:, 0])) or float(np.max(np.abs(usual)))
+        spread = float(_median(days[:, -1] - days[:, 0])) or float(np.max(np.abs(usual)))
     scale = deviation + _FLOOR * spread + 1e-12
-    farthest = float(np.max(np.median(np.abs(days - usual) / scale, axis=1)))
-    return float(np.median(np.abs(day - usual) / scale)) / max(farthest, _NEAREST)
+    farthest = float(np.max(_median(np.abs(days - usual).T / scale[:, None])))
+    return float(_median(np.abs(day - usual) / scale)) / max(farthest, _NEAREST)
+
+
+def _median(values: _Array) -> _Array:
+    """Of each column; `numpy.median` takes ten times as long for so few values."""
+    ordered = np.sort(values, axis=0)
+    middle: _Array = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+    return middle
