@@ -5,7 +5,7 @@ What is measured of it is each benchmark's own.
 
 from datetime import date
 
-from assets.components.dbt_translator import is_daily, tables_of
+from assets.dbt_nodes import is_daily, tables_of
 from assets.dbt_runner import DbtRunner
 from ml.lake.workshop import Workshop
 from ml.settings import Settings

@@ -18,7 +18,7 @@ from typing import Any
 
 import duckdb
 
-from assets.components.dbt_translator import is_daily, table_meta, tables_of
+from assets.dbt_nodes import is_daily, table_meta, tables_of
 from assets.dbt_runner import DbtRunner
 from benchmarks.built import build, take_in_landed
 from benchmarks.measure import run, show
