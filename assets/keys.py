@@ -16,6 +16,11 @@ def raw_key(source: str) -> dg.AssetKey:
     return dg.AssetKey(["raw", source])
 
 
+def source_of(view: str) -> str:
+    """The source whose rows a view of the raw layer shows; any other name as it is."""
+    return view.removesuffix("_versions").removesuffix("_current")
+
+
 def table_key(layer: str, table: str) -> dg.AssetKey:
     """A table of the dbt project; the layer is its folder under models/."""
     return dg.AssetKey([layer, table])

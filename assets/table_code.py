@@ -11,6 +11,7 @@ from typing import Any
 
 from assets.dbt_nodes import Node, is_daily, table_meta, tables_of, tests_of
 from assets.dbt_runner import DbtRunner
+from assets.keys import source_of
 from ml.canonical import digest
 from ml.tables import Table, raw_name
 
@@ -140,7 +141,7 @@ def _parents(manifest: Node, node: Node) -> Iterator[str]:
     """What a table is made from; an ephemeral parent stands for its own parents."""
     for parent in node["depends_on"].get("nodes", ()):
         if parent in manifest["sources"]:
-            yield raw_name(manifest["sources"][parent]["name"].removesuffix("_current"))
+            yield raw_name(source_of(manifest["sources"][parent]["name"]))
         elif manifest["nodes"][parent]["config"].get("materialized") == "ephemeral":
             yield from _parents(manifest, manifest["nodes"][parent])
         else:

@@ -49,7 +49,7 @@ def take_in(con: duckdb.DuckDBPyConnection, source: Source, landing: Path) -> No
     day = r"try_cast(regexp_extract(_file, '([^/]+)\.csv$', 1) as date)"
     con.execute(
         f"create or replace temp table _batch as select distinct _file, {day} as day, "
-        "_file as source_file_id, timestamp '2013-01-01' as loaded_at from _cells"
+        "_file as source_file_id, timestamp '2013-01-01' as loaded_at, false as is_correction from _cells"
     )
     zones: set[str] = set()
     for lookup in source.lookups:
@@ -65,7 +65,9 @@ def take_in(con: duckdb.DuckDBPyConnection, source: Source, landing: Path) -> No
     clocks.install(con, zones)
     names = ", ".join(source.raw_columns())
     con.execute(f"create table raw.{source.name} as select {names} from ({typed_rows(source)}) where _good")
-    con.execute(f"create view raw.{source.name}_current as select * from raw.{source.name}")
+    added = [name for name in source.version_columns() if name not in source.raw_columns()]
+    never = ", ".join(f"null::timestamp as {name}" for name in added)
+    con.execute(f"create view raw.{source.name}_versions as select *, {never} from raw.{source.name}")
 
 
 def train(con: duckdb.DuckDBPyConnection, model: dict[str, Any]) -> dict[str, float]:

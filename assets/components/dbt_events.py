@@ -16,6 +16,7 @@ from assets.components.leakage_check import leakage_results
 from assets.components.table_builds import StepBuilds
 from assets.dbt_nodes import Node, is_daily, table_meta, tests_of
 from assets.dbt_runner import DbtRunner, NodeResult
+from assets.keys import source_of
 from assets.resources import Platform
 from assets.table_code import project_code
 from ml.computed import Arrival, Computed
@@ -261,12 +262,13 @@ def _with_lineage(
 
 def _lineage(node: Node, spec: dg.AssetSpec, step: BuiltTables) -> dg.TableColumnLineage:
     manifest = step.runner.manifest
-    raw = {source.name: source.raw_columns() for source in declared_sources(step.platform.settings.project)}
+    sources = declared_sources(step.platform.settings.project)
+    raw = {source.name: source.version_columns() for source in sources}
     parents = {}
     keys = {dep.asset_key.path[-1]: dep.asset_key for dep in spec.deps}
     for parent_id in get_upstream_unique_ids(manifest, node):
         parent = manifest["sources"].get(parent_id) or manifest["nodes"][parent_id]
-        name = parent["name"].removesuffix("_current")
+        name = source_of(parent["name"])
         declared = {name: column.get("data_type") or "text" for name, column in parent["columns"].items()}
         types = declared or raw.get(name)
         if name in keys and types:

@@ -11,7 +11,7 @@ from dagster_dbt import DagsterDbtTranslator
 
 from assets.calendar import DAYS
 from assets.dbt_nodes import Node, is_daily, layer_of, table_meta
-from assets.keys import raw_key, table_key
+from assets.keys import raw_key, source_of, table_key
 from ml.tables import Table
 
 
@@ -32,7 +32,7 @@ class TableTranslator(DagsterDbtTranslator):
     def get_asset_key(self, dbt_resource_props: Node) -> dg.AssetKey:
         name = dbt_resource_props["name"]
         if dbt_resource_props["resource_type"] == "source":
-            return raw_key(name.removesuffix("_current"))
+            return raw_key(source_of(name))
         return table_key(layer_of(dbt_resource_props), name)
 
     def get_group_name(self, dbt_resource_props: Node) -> str:

@@ -28,6 +28,7 @@ def row_faults(source: Source) -> list[Fault]:
     times = ("event_at", *(source.known_columns or ("known_at",)))
     return [
         *(Fault(None, f"gives a time for {name}", f"{name} is null") for name in times),
+        Fault(None, "gives a time for corrections.known_at", "is_correction and corrected_at is null"),
         *(Fault(None, rule.message, f"not coalesce(try({rule.expression}), false)") for rule in source.rules),
     ]
 
@@ -36,7 +37,8 @@ def typed_rows(source: Source, files: str = "true") -> str:
     """SQL that turns relation `_cells` joined with `_batch` into typed rows, for the `files` it is true for.
 
     `_cells` has `_file`, `row_number` and strings `_cell_0`..; `_batch` one row a file: `_file`, `day`,
-    `source_file_id`, `loaded_at`. The result has both's columns, those of raw, `_cells_good` and `_good`.
+    `source_file_id`, `loaded_at`, `is_correction`. The result has both's columns, those of raw, `_cells_good`
+    and `_good`.
     """
     typed = ", ".join(
         f"{_typed(f'_cell_{i}', column)} as {column.name}" for i, column in enumerate(source.columns)
@@ -60,6 +62,8 @@ def typed_rows(source: Source, files: str = "true") -> str:
     steps = f"select *, try({source.event_at}) as event_at, {times} from ({steps})"
     if source.known_columns:
         steps = f"select *, {_latest(source.known_columns)} as known_at from ({steps})"
+    corrected_at = f"case when is_correction then try({source.corrections.known_at}) end"
+    steps = f"select *, {corrected_at} as corrected_at from ({steps})"
     return f"select *, _cells_good and {good_row} as _good from ({steps})"
 
 

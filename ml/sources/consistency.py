@@ -15,7 +15,8 @@ from ml.sources import clocks
 from ml.sources.declaration import SQL_TYPES, Source
 
 Fault = tuple[str, object, str]  # field, its value, what was expected
-_RESERVED = ("source_file_id", "row_number", "day", "event_at", "known_at", "loaded_at")
+_TIMES = ("event_at", "known_at", "loaded_at", "corrected_at", "superseded_at")
+_RESERVED = ("source_file_id", "row_number", "day", *_TIMES)
 
 
 def explain(error: ValidationError) -> Fault:
@@ -92,10 +93,10 @@ def _names(source: Source) -> Iterator[Fault]:
         for name in (name for name, n in Counter(given).items() if n > 1):
             yield field, name, "a name that is given once"
     for name in (*names, *source.derived, *(lookup.name for lookup in source.lookups)):
-        if name in _RESERVED or name.endswith("_known_at"):
+        if name in _RESERVED or name.endswith(("_known_at", "_corrected_at")):
             expected = (
                 f"a name of your own, and for a column `header: {name}` (in raw, {', '.join(_RESERVED)} and "
-                "*_known_at are the platform's)"
+                "*_known_at and *_corrected_at are the platform's)"
             )
             yield "columns.name", name, expected
     yield from _unknown("key", source.key, names)
@@ -129,13 +130,15 @@ def _facts(source: Source) -> Iterator[Fault]:
     yield from _unknown("facts.columns", (name for name in given if name != "*"), names)
     for name in (name for name, n in Counter(given).items() if n > 1):
         yield "facts.columns", name, "one fact for each column"
+    yield from _unknown("corrections.columns", source.corrections.columns, names)
     missing = [name for name in names if name not in given]
     if missing and "*" not in given:
         yield "facts.columns", missing[0], 'a fact that says when it is known (or `columns: ["*"]` in one)'
 
 
 def _expressions(source: Source) -> Iterator[Fault]:
-    columns = {column.name: column.sql_type for column in source.columns} | {"day": "DATE"}
+    columns = {column.name: column.sql_type for column in source.columns}
+    columns |= {"day": "DATE", "loaded_at": "TIMESTAMP"}
     columns |= {lookup.name: SQL_TYPES[lookup.type] for lookup in source.lookups}
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
@@ -145,6 +148,11 @@ def _expressions(source: Source) -> Iterator[Fault]:
         )
         relation = "bound"
         for field, name, expression, expected in _all_expressions(source):
+            if field == "corrections.known_at":
+                columns |= {"event_at": "TIMESTAMP", "known_at": "TIMESTAMP"}
+                relation = (
+                    f"(select *, null::timestamp as event_at, null::timestamp as known_at from {relation})"
+                )
             try:
                 bound = con.execute(f"describe select try({expression}) as value from {relation}").fetchone()
             except duckdb.Error as error:
@@ -165,6 +173,7 @@ def _all_expressions(source: Source) -> Iterator[tuple[str, str | None, str, str
         yield f"facts.{fact.name}.known_at", None, fact.known_at, "TIMESTAMP"
     for rule in source.rules:
         yield f"rules.{rule.name}.expression", None, rule.expression, "BOOLEAN"
+    yield "corrections.known_at", None, source.corrections.known_at, "TIMESTAMP"
 
 
 def _fields_at(location: tuple[int | str, ...]) -> list[str]:

@@ -96,6 +96,18 @@ class Fact(_Declared):
     description: str = ""
 
 
+class Corrections(_Declared):
+    """When what a later file for a day (or of a source with cadence once) changes was known.
+
+    `known_at` is SQL that yields that time in UTC for each row of such a file, also over the row's `event_at`
+    and `known_at`: `loaded_at` when it is known by being taken in, a column when history is replayed.
+    `columns` tell of the correction, not of the row: a row that differs in them alone is unchanged.
+    """
+
+    known_at: str
+    columns: tuple[str, ...] = ()
+
+
 class Rule(_Declared):
     """SQL that is true for a good row; a row for which it is false or NULL is a bad one."""
 
@@ -114,8 +126,8 @@ class BadRows(_Declared):
 class Source(_Declared):
     """Where raw rows come from: one YAML entry.
 
-    Expressions are DuckDB SQL over the columns, the lookups, the `derived` values before them, and `day` (the
-    day in the file's name). Make one by `Source.declare`, which checks that the parts fit.
+    Expressions are DuckDB SQL over the columns, the lookups, the `derived` values before them, `day` (in the
+    file's name) and `loaded_at`. Make one by `Source.declare`, which checks that the parts fit.
     """
 
     name: str = Field(pattern=_NAME)
@@ -135,6 +147,7 @@ class Source(_Declared):
     derived: dict[str, str] = Field(default_factory=dict)
     event_at: str
     facts: tuple[Fact, ...] = Field(min_length=1)
+    corrections: Corrections
     rules: tuple[Rule, ...] = ()
     bad_rows: BadRows
     drift: Drift = Drift()
@@ -171,8 +184,14 @@ class Source(_Declared):
     def raw_columns(self) -> dict[str, str]:
         """Column names of `raw.<name>` with their DuckDB types, in order."""
         declared = {column.name: column.sql_type for column in self.columns}
-        times = dict.fromkeys(("event_at", "known_at", *self.known_columns, "loaded_at"), "TIMESTAMP")
+        names = ("event_at", "known_at", *self.known_columns, "loaded_at", "corrected_at")
+        times = dict.fromkeys(names, "TIMESTAMP")
         return {**declared, "source_file_id": "VARCHAR", "row_number": "INTEGER", "day": "DATE", **times}
+
+    def version_columns(self) -> dict[str, str]:
+        """Column names of `raw.<name>_versions` with their DuckDB types, in order."""
+        corrected = (name.replace("known_at", "corrected_at") for name in self.known_columns)
+        return {**self.raw_columns(), **dict.fromkeys((*corrected, "superseded_at"), "TIMESTAMP")}
 
     def digest(self) -> str:
         """SHA-256 over everything that decides which rows a file gives."""

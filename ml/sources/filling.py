@@ -24,11 +24,12 @@ _CHUNK_BYTES = 256 * 2**20  # of files parsed at once; as cells about three time
 
 @dataclass(frozen=True)
 class Arrived:
-    """A file's bytes, the version they are, and the path to name in messages."""
+    """A file's bytes, the version they are, the path to name in messages, if its day had a file before."""
 
     path: Path
     version: Version
     data: bytes
+    is_correction: bool
 
 
 @dataclass
@@ -100,7 +101,12 @@ def _make_rows(
         "source_file_id": pa.array([file.version.sha256 for file in chunk], pa.string()),
         "loaded_at": pa.array([file.version.loaded_at for file in chunk], pa.timestamp("us")),
     }
-    con.register("_batch", pa.table({"_file": pa.array(range(len(chunk)), pa.int32()), **of_file}))
+    batch = {
+        "_file": pa.array(range(len(chunk)), pa.int32()),
+        "is_correction": pa.array([file.is_correction for file in chunk], pa.bool_()),
+        **of_file,
+    }
+    con.register("_batch", pa.table(batch))
     names = ", ".join(name for name in source.raw_columns() if name not in of_file)
     # Held as Arrow: writing a temporary table costs twice as much.
     rows = con.execute(f"select _file, _good, {names} from ({typed_rows(source)})").to_arrow_table()

@@ -14,6 +14,7 @@ from ml.errors import BadDeclaration, LookupMissing, nearest
 from ml.sources import clocks, fingerprints
 from ml.sources.declaration import Lookup, Source
 from ml.sources.kept import Version
+from ml.sources.versions import current_view, versions_view
 
 _TABLES = (
     """
@@ -49,7 +50,7 @@ def make_tables(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def prepare(con: duckdb.DuckDBPyConnection, source: Source, anew: bool) -> bool:
-    """Make the source's tables and view as declared; True when raw must be filled from the kept copies.
+    """Make the source's table and views as declared; True when raw must be filled from the kept copies.
 
     That is so when the source has no rows here yet, when its rows were made by another declaration, and when
     they are wanted `anew`; rows there are then dropped.
@@ -61,7 +62,8 @@ def prepare(con: duckdb.DuckDBPyConnection, source: Source, anew: bool) -> bool:
     forget(con, source.name)
     columns = ", ".join(f"{name} {sql_type}" for name, sql_type in source.raw_columns().items())
     con.execute(f"create table raw.{source.name} ({columns})")
-    con.execute(_current_view(source))
+    con.execute(versions_view(source))
+    con.execute(current_view(source))
     con.execute("insert into raw.declarations values (?, ?)", [source.name, source.digest()])
     return True
 
@@ -69,7 +71,8 @@ def prepare(con: duckdb.DuckDBPyConnection, source: Source, anew: bool) -> bool:
 def forget(con: duckdb.DuckDBPyConnection, source: str) -> None:
     """Drop all that raw holds of a source."""
     make_tables(con)
-    con.execute(f"drop view if exists raw.{source}_current")
+    for view in ("current", "versions"):
+        con.execute(f"drop view if exists raw.{source}_{view}")
     con.execute(f"drop table if exists raw.{source}")
     for table in ("files", "quarantine", "drift", "fingerprints", "categories", "declarations"):
         con.execute(f"delete from raw.{table} where source = ?", [source])
@@ -157,15 +160,3 @@ def _check_lookup(con: duckdb.DuckDBPyConnection, source: Source, lookup: Lookup
         if column not in known:
             expected = f'a column of source "{lookup.source}". {nearest(column, known)}'
             raise BadDeclaration(source.name, "", f"lookups.{lookup.name}.{field}", column, expected)
-
-
-def _current_view(source: Source) -> str:
-    same_day = " and rows_.day = newest.day" if source.cadence == "daily" else ""
-    return f"""
-        create view raw.{source.name}_current as
-        select rows_.* from raw.{source.name} as rows_ semi join (
-            select day, source_file_id, loaded_at from raw.files where source = '{source.name}'
-            qualify row_number() over (partition by day order by loaded_at desc) = 1
-        ) as newest on rows_.loaded_at = newest.loaded_at
-            and rows_.source_file_id = newest.source_file_id{same_day}
-    """

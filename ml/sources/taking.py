@@ -137,13 +137,16 @@ def _store(
         days.update(kept.days_kept(settings, source.name))
     copies = {version for day in days for version in kept.versions(settings, source.name, day)}
     before = raw.held(con, source.name, days)
-    arrived = [
-        Arrived(
-            kept.path_of(settings, source.name, version), version, kept.read(settings, source.name, version)
-        )
-        for version in sorted(copies - before.keys())
-    ]
-    newest = {version.day: version for version in sorted(copies | before.keys())}
+    newest: dict[date | None, Version] = {}
+    arrived = []
+    for version in sorted(copies | before.keys()):
+        if version not in before:
+            path, data = (
+                kept.path_of(settings, source.name, version),
+                kept.read(settings, source.name, version),
+            )
+            arrived.append(Arrived(path, version, data, is_correction=version.day in newest))
+        newest[version.day] = version
     version_of = _add_new(files, newest, raw.next_stamp(con, newest.values()), arrived)
     if arrived:
         raw.make_lookups(con, source)
@@ -168,8 +171,9 @@ def _add_new(
             continue
         version = newest.get(file.day)
         if version is None or version.sha256 != file.sha256:
+            is_correction = version is not None
             version = newest[file.day] = Version(stamp, file.sha256, file.day)
-            arrived.append(Arrived(file.path, version, file.data))
+            arrived.append(Arrived(file.path, version, file.data, is_correction))
             stamp += timedelta(microseconds=1)
         version_of[file.path] = version
     return version_of

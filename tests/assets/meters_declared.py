@@ -19,6 +19,7 @@ attributes:
   key: [meter, read_at]
   event_at: read_at
   facts: [{name: reading, columns: ["*"], known_at: read_at + interval 10 minutes}]
+  corrections: {known_at: loaded_at}
   bad_rows: {action: quarantine, max_share: 0}
 """
 METERS = """\
@@ -34,6 +35,7 @@ attributes:
   key: [meter]
   event_at: timestamp '2012-12-01'
   facts: [{name: meter, columns: ["*"], known_at: "timestamp '2012-12-01'"}]
+  corrections: {known_at: loaded_at}
   bad_rows: {action: quarantine, max_share: 0}
 """
 MODEL: dict[str, Any] = {

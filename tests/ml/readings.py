@@ -31,6 +31,7 @@ DECLARED: dict[str, Any] = {
     "key": ["meter", "clock_hour"],
     "event_at": "read_at",
     "facts": [{"name": "reading", "columns": ["*"], "known_at": "read_at + interval 10 minutes"}],
+    "corrections": {"known_at": "loaded_at"},
     "rules": [
         {"name": "its_hour", "expression": "hour(read_at) = clock_hour", "message": "was read in its hour"}
     ],
@@ -38,6 +39,11 @@ DECLARED: dict[str, Any] = {
 }
 
 
+# History replayed: the file says itself when a correction of it was known.
+COLUMN_POLICY: dict[str, Any] = {
+    "columns": [*DECLARED["columns"], {"name": "noted_at", "type": "timestamp", "nullable": True}],
+    "corrections": {"known_at": "coalesce(noted_at, loaded_at)", "columns": ["noted_at"]},
+}
 _SOURCE = Source.declare(DECLARED)
 
 

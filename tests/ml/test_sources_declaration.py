@@ -31,6 +31,23 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"facts": [{"name": "reading", "columns": ["*"]}]},
         ['nothing at "facts.0.known_at"', "has no default"],
     ),
+    "no policy for corrections": ({"corrections": None}, ['at "corrections"']),
+    "corrections without their time": (
+        {"corrections": {}},
+        ['nothing at "corrections.known_at"', "has no default"],
+    ),
+    "corrections known at no time": (
+        {"corrections": {"known_at": "lodaed_at"}},
+        ['"lodaed_at" at "corrections.known_at"', "loaded_at", "DuckDB says"],
+    ),
+    "corrections told of in no column": (
+        {"corrections": {"known_at": "loaded_at", "columns": ["metre"]}},
+        ['"metre" at "corrections.columns"', "Did you mean 'meter'?"],
+    ),
+    "corrections known on a day": (
+        {"corrections": {"known_at": "day"}},
+        ['"day" at "corrections.known_at"', "of type TIMESTAMP, not DATE"],
+    ),
     "share above one": (
         {"bad_rows": {"action": "quarantine", "max_share": 5}},
         ['"5" at "bad_rows.max_share"', "less than or equal to 1"],
@@ -152,12 +169,19 @@ def test_a_mistake_in_a_file_is_told_with_its_line(
     assert f'in "{file}:{line}"' in str(raised.value)
 
 
+def test_a_source_without_a_policy_for_corrections_is_refused() -> None:
+    without = {name: value for name, value in DECLARED.items() if name != "corrections"}
+
+    with pytest.raises(BadDeclaration, match=r'nothing at "corrections".*has no default'):
+        Source.declare(without, "assets/defs/readings/defs.yaml")
+
+
 def test_raw_columns_are_the_declared_ones_and_the_times() -> None:
     two = declared(facts=[FACT, FACT | {"name": "state", "columns": ["state"]}])
 
     assert list(two.raw_columns()) == [
         *("meter", "clock_hour", "value", "state", "read_at", "source_file_id", "row_number", "day"),
-        *("event_at", "known_at", "reading_known_at", "state_known_at", "loaded_at"),
+        *("event_at", "known_at", "reading_known_at", "state_known_at", "loaded_at", "corrected_at"),
     ]
     assert "reading_known_at" not in declared().raw_columns()
     assert [two.fact_of(name).name for name in ("state", "value")] == ["state", "reading"]

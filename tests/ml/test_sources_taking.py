@@ -20,6 +20,7 @@ METERS = Source.declare(
         "key": ["meter"],
         "event_at": "timestamp '2024-01-01'",
         "facts": [{"name": "meter", "columns": ["*"], "known_at": "timestamp '2024-01-01'"}],
+        "corrections": {"known_at": "loaded_at"},
         "bad_rows": {"action": "fail"},
     }
 )
@@ -51,6 +52,7 @@ def test_every_row_knows_its_file_its_place_there_and_its_times(settings: Settin
         **{"meter": "VARCHAR", "clock_hour": "BIGINT", "value": "DOUBLE", "state": "VARCHAR"},
         **{"read_at": "TIMESTAMP", "source_file_id": "VARCHAR", "row_number": "INTEGER", "day": "DATE"},
         **{"event_at": "TIMESTAMP", "known_at": "TIMESTAMP", "loaded_at": "TIMESTAMP"},
+        "corrected_at": "TIMESTAMP",
     }
     assert [row[6] for row in rows] == list(range(1, 9))
     assert {row[5] for row in rows} == {file.source_file_id}

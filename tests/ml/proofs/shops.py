@@ -21,9 +21,9 @@ SHOPS = ("north", "south", "west")
 
 def _source(name: str, columns: Sequence[Mapping[str, Any]], **parts: Any) -> Source:
     declared = {"name": name, "description": f"The {name}.", "cadence": "daily", "start": str(DAYS[0])}
-    extra = {"corrections": {"known_at": "loaded_at"}} if "corrections" in Source.model_fields else {}
+    declared |= {"corrections": {"known_at": "loaded_at"}}
     return Source.declare(
-        declared | {"columns": list(columns), "bad_rows": {"action": "fail"}} | extra | parts, "a test"
+        declared | {"columns": list(columns), "bad_rows": {"action": "fail"}} | parts, "a test"
     )
 
 
