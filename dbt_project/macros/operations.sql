@@ -25,7 +25,9 @@ with endings as (
         n_ended,
         n_late,
         n_arrivals,
-        arr_delay_sum_min
+        arr_delay_sum_min,
+        corrected_at,
+        superseded_at
     from {{ ref('int_flight_events') }}
     where {{ input_days() }} and kind = 'arrival'
 ),

@@ -45,6 +45,7 @@ whole_system as (
             'system_en_route_delay_sum_24h_min': 'en_route_delay_sum_24h_min',
         },
         within=24,
+        has_versions=false,
     ) }}
 ),
 
@@ -65,6 +66,7 @@ at_origin as (
             'origin_arr_delay_sum_3h_min': 'arr_delay_sum_3h_min',
         },
         within=12,
+        has_versions=false,
     ) }}
 ),
 
@@ -83,6 +85,7 @@ of_carrier as (
             'carrier_arr_delay_sum_3h_min': 'arr_delay_sum_3h_min',
         },
         within=12,
+        has_versions=false,
     ) }}
 ),
 
@@ -100,6 +103,7 @@ to_destination as (
             'dest_en_route_delay_sum_24h_min': 'en_route_delay_sum_24h_min',
         },
         within=24,
+        has_versions=false,
     ) }}
 ),
 
@@ -115,6 +119,7 @@ on_route as (
             'route_arr_delay_sum_28d_min': 'arr_delay_sum_28d_min',
         },
         within=672,
+        has_versions=false,
     ) }}
 ),
 
@@ -130,6 +135,7 @@ of_number as (
             'number_arr_delay_sum_28d_min': 'arr_delay_sum_28d_min',
         },
         within=672,
+        has_versions=false,
     ) }}
 ),
 

@@ -1,7 +1,11 @@
-with flights as (
+with flown as (
     select *
     from {{ ref('stg_flights') }}
     where {{ input_days() }} and aircraft_id is not null
+),
+
+flights as (
+    {{ states('flown', keys=['aircraft_id']) }}
 ),
 
 progress as (
@@ -26,8 +30,25 @@ placed as (
         *,
         cast(known_at as date) as known_day,
         -- An aircraft in two places at one time: the flight with the later key, so that it is always the same one.
-        row_number() over (partition by aircraft_id, known_at order by flight_id desc, kind desc) as place
+        row_number() over (
+            partition by aircraft_id, known_at, state_at
+            order by flight_id desc, kind desc, corrected_at desc
+        ) as place
     from progress
+),
+
+seen as (
+    select *
+    from placed
+    where place = 1 and {{ own_days('known_day') }}
+),
+
+versions as (
+    {{ settled(
+        'seen',
+        keys=['aircraft_id', 'known_at', 'known_day'],
+        values=['flight_id', 'scheduled_arr_at', 'dep_delay_min', 'known_arr_delay_min'],
+    ) }}
 )
 
 select
@@ -37,7 +58,8 @@ select
     scheduled_arr_at,
     dep_delay_min,
     known_arr_delay_min as arr_delay_min,
+    corrected_at,
+    superseded_at,
     known_day as day
-from placed
-where place = 1 and {{ own_days('known_day') }}
-order by day, aircraft_id, known_at
+from versions
+order by day, aircraft_id, known_at, corrected_at

@@ -4,7 +4,9 @@ with arrivals as (
         known_at,
         n_arrivals,
         arr_delay_sum_min,
-        en_route_delay_sum_min
+        en_route_delay_sum_min,
+        corrected_at,
+        superseded_at
     from {{ ref('int_flight_events') }}
     where {{ input_days() }} and kind = 'arrival'
 ),

@@ -56,5 +56,7 @@ select
     case when kind = 'arrival' then en_route_delay_capped_min else 0 end as en_route_delay_sum_min,
     n_overdue,
     n_overdue * {{ minutes_since_2000('scheduled_dep_at') }} as overdue_since_sum_min,
+    corrected_at,
+    superseded_at,
     day
 from events

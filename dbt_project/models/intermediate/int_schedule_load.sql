@@ -1,18 +1,31 @@
-with departures as (
+with scheduled as (
+    select *
+    from {{ ref('stg_schedules') }}
+    where {{ input_days() }}
+),
+
+flights as (
+    {{ states('scheduled', keys=['origin_id']) }}
+),
+
+departures as (
     select
         origin_id,
         scheduled_dep_at,
+        state_at,
+        state_until,
         count(*) as n_scheduled,
         max(known_at) as known_at
-    from {{ ref('stg_schedules') }}
-    where {{ input_days() }}
-    group by origin_id, scheduled_dep_at
+    from flights
+    group by origin_id, scheduled_dep_at, state_at, state_until
 ),
 
 loads as (
     select
         origin_id,
         scheduled_dep_at,
+        state_at,
+        state_until,
         max(known_at) over around as known_at,
         cast(sum(n_scheduled) over hour_before as integer) as n_scheduled_before_1h,
         cast(sum(n_scheduled) over hours_before as integer) as n_scheduled_before_3h,
@@ -21,21 +34,29 @@ loads as (
     from departures
     window
         around as (
-            partition by origin_id order by scheduled_dep_at
+            partition by origin_id, state_at order by scheduled_dep_at
             range between interval '179 minutes' preceding and interval '60 minutes' following
         ),
         hour_before as (
-            partition by origin_id order by scheduled_dep_at
+            partition by origin_id, state_at order by scheduled_dep_at
             range between interval '59 minutes' preceding and current row
         ),
         hours_before as (
-            partition by origin_id order by scheduled_dep_at
+            partition by origin_id, state_at order by scheduled_dep_at
             range between interval '179 minutes' preceding and current row
         ),
         hour_after as (
-            partition by origin_id order by scheduled_dep_at
+            partition by origin_id, state_at order by scheduled_dep_at
             range between interval '1 minute' following and interval '60 minutes' following
         )
+),
+
+versions as (
+    {{ settled(
+        'loads',
+        keys=['origin_id', 'scheduled_dep_at', 'day'],
+        values=['known_at', 'n_scheduled_before_1h', 'n_scheduled_before_3h', 'n_scheduled_after_1h'],
+    ) }}
 )
 
 select
@@ -45,7 +66,9 @@ select
     n_scheduled_before_1h,
     n_scheduled_before_3h,
     n_scheduled_after_1h,
+    corrected_at,
+    superseded_at,
     day
-from loads
+from versions
 where {{ own_days() }}
-order by day, origin_id, scheduled_dep_at
+order by day, origin_id, scheduled_dep_at, corrected_at

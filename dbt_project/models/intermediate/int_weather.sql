@@ -1,13 +1,42 @@
-with weather as (
+with observed as (
+    select *
+    from {{ ref('stg_weather') }}
+    where {{ input_days() }}
+),
+
+hours as (
+    {{ states('observed', keys=['airport_id']) }}
+),
+
+weather as (
     select
         *,
         cast(known_at as date) as known_day,
-        lag(pressure_mbar, 3) over hours as pressure_3h_before_mbar,
+        pressure_mbar - lag(pressure_mbar, 3) over hours as pressure_change_3h_mbar,
         min(visibility_mi) over (hours rows 5 preceding) as visibility_min_6h_mi,
         sum(cast(precipitation_in as decimal(6, 2))) over (hours rows 5 preceding) as precipitation_sum_6h_in
-    from {{ ref('stg_weather') }}
-    where {{ input_days() }}
-    window hours as (partition by airport_id order by known_at, observed_at)
+    from hours
+    window hours as (partition by airport_id, state_at order by known_at, observed_at)
+),
+
+versions as (
+    {{ settled(
+        'weather',
+        keys=['airport_id', 'known_at', 'known_day'],
+        values=[
+            'temperature_f',
+            'dew_point_f',
+            'humidity_pct',
+            'wind_direction_deg',
+            'wind_speed_mph',
+            'wind_gust_mph',
+            'pressure_mbar',
+            'pressure_change_3h_mbar',
+            'visibility_mi',
+            'visibility_min_6h_mi',
+            'precipitation_sum_6h_in',
+        ],
+    ) }}
 )
 
 select
@@ -20,11 +49,13 @@ select
     wind_speed_mph,
     wind_gust_mph,
     pressure_mbar,
-    pressure_mbar - pressure_3h_before_mbar as pressure_change_3h_mbar,
+    pressure_change_3h_mbar,
     visibility_mi,
     visibility_min_6h_mi,
     cast(precipitation_sum_6h_in as double) as precipitation_sum_6h_in,
+    corrected_at,
+    superseded_at,
     known_day as day
-from weather
+from versions
 where {{ own_days('known_day') }}
-order by day, airport_id, known_at
+order by day, airport_id, known_at, corrected_at

@@ -6,8 +6,10 @@ with airports as (
         lon,
         alt,
         tzone,
-        known_at
-    from {{ source('raw', 'airports_current') }}
+        known_at,
+        corrected_at,
+        superseded_at
+    from {{ source('raw', 'airports_versions') }}
 ),
 
 -- Destinations in the Caribbean that the reference lacks.
@@ -34,6 +36,8 @@ select
     lon as longitude_deg,
     cast(alt as integer) as altitude_ft,
     known_at,
+    corrected_at,
+    superseded_at,
     cast(known_at as date) as day
 from airports
 where tzone is not null
@@ -46,7 +50,9 @@ select
     null as longitude_deg,
     null as altitude_ft,
     known_at,
+    null as corrected_at,
+    null as superseded_at,
     cast(known_at as date) as day
 from added
 where airport_id not in (select airports.faa from airports)
-order by airport_id
+order by airport_id, corrected_at

@@ -1,7 +1,9 @@
 with airports as (
     select
         airport_id,
-        zone
+        zone,
+        corrected_at,
+        superseded_at
     from {{ ref('stg_airports') }}
 ),
 
@@ -21,11 +23,15 @@ flights as (
         files.arrival_known_at,
         files.source_file_id,
         files.row_number,
+        files.arrival_corrected_at,
+        files.corrected_at,
+        files.superseded_at,
         files.day,
         {{ minutes_after('files.time_hour', 'files.sched_dep_time % 100') }} as scheduled_dep_at,
         destinations.zone as dest_zone
-    from {{ source('raw', 'flights_current') }} as files
-    left join airports as destinations on files.dest = destinations.airport_id
+    from {{ source('raw', 'flights_versions') }} as files
+    left join airports as destinations
+        on files.dest = destinations.airport_id and {{ holds_at('files.schedule_known_at', 'destinations') }}
     where {{ own_days('files.day') }}
 ),
 
@@ -58,6 +64,9 @@ select
     arrival_known_at,
     source_file_id,
     row_number,
+    arrival_corrected_at,
+    corrected_at,
+    superseded_at,
     day
 from scheduled
-order by day, row_number
+order by day, row_number, corrected_at

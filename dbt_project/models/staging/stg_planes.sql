@@ -8,6 +8,8 @@ select
     cast(seats as integer) as n_seats,
     engine as engine_type,
     known_at,
+    corrected_at,
+    superseded_at,
     cast(known_at as date) as day
-from {{ source('raw', 'planes_current') }}
-order by aircraft_id
+from {{ source('raw', 'planes_versions') }}
+order by aircraft_id, corrected_at

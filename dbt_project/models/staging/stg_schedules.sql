@@ -1,7 +1,9 @@
 with airports as (
     select
         airport_id,
-        zone
+        zone,
+        corrected_at,
+        superseded_at
     from {{ ref('stg_airports') }}
 ),
 
@@ -15,12 +17,16 @@ schedules as (
         files.distance,
         files.sched_arr_time,
         files.known_at,
+        files.corrected_at,
+        files.superseded_at,
         {{ minutes_after('files.time_hour', 'files.sched_dep_time % 100') }} as scheduled_dep_at,
         origins.zone as origin_zone,
         destinations.zone as dest_zone
-    from {{ source('raw', 'schedules_current') }} as files
-    left join airports as origins on files.origin = origins.airport_id
-    left join airports as destinations on files.dest = destinations.airport_id
+    from {{ source('raw', 'schedules_versions') }} as files
+    left join airports as origins
+        on files.origin = origins.airport_id and {{ holds_at('files.known_at', 'origins') }}
+    left join airports as destinations
+        on files.dest = destinations.airport_id and {{ holds_at('files.known_at', 'destinations') }}
     where {{ days(before=7, after=7, column='files.day') }}
 ),
 
@@ -48,7 +54,9 @@ select
     scheduled_dep_at,
     scheduled_arr_at,
     known_at,
+    corrected_at,
+    superseded_at,
     day
 from scheduled
 where {{ own_days() }}
-order by day, scheduled_dep_at, carrier_id, flight_number, origin_id
+order by day, scheduled_dep_at, carrier_id, flight_number, origin_id, corrected_at

@@ -1,4 +1,14 @@
-with weather as (
+with files as (
+    select *
+    from {{ source('raw', 'weather_versions') }}
+    where {{ own_days() }}
+),
+
+hours as (
+    {{ states('files', keys=['origin', 'time_hour']) }}
+),
+
+weather as (
     select
         origin,
         time_hour,
@@ -12,11 +22,12 @@ with weather as (
         pressure,
         visib,
         known_at,
+        state_at,
+        state_until,
         day,
         -- A file that lists an hour twice: the row nearer its end is the correction.
-        row_number() over (partition by day, origin, time_hour order by row_number desc) as place
-    from {{ source('raw', 'weather_current') }}
-    where {{ own_days() }}
+        row_number() over (partition by day, origin, time_hour, state_at order by row_number desc) as place
+    from hours
 )
 
 select
@@ -32,7 +43,9 @@ select
     pressure as pressure_mbar,
     visib as visibility_mi,
     known_at,
+    state_at as corrected_at,
+    state_until as superseded_at,
     day
 from weather
 where place = 1
-order by day, airport_id, observed_at
+order by day, airport_id, observed_at, corrected_at
