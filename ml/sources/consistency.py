@@ -131,7 +131,7 @@ def _facts(source: Source) -> Iterator[Fault]:
     for name in (name for name, n in Counter(given).items() if n > 1):
         yield "facts.columns", name, "one fact for each column"
     yield from _unknown("corrections.columns", source.corrections.columns, names)
-    missing = [name for name in names if name not in given]
+    missing = [name for name in names if name not in (*given, *source.corrections.columns)]
     if missing and "*" not in given:
         yield "facts.columns", missing[0], 'a fact that says when it is known (or `columns: ["*"]` in one)'
 
