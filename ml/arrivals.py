@@ -59,7 +59,8 @@ def plan(
         refused: days of which a file is refused as it lies there; they wait for it, and other days go on.
 
     A file for a day that is computed reaches the days after it that read it; a corrected reference file
-    reaches every computed day.
+    reaches every computed day. A correction reaches no further, however late it was known: a row keeps its
+    place in windows and orders by when it was due, and moves nothing once it is older than they reach.
     """
     known = sorted(computed)
     newest = known[-1] if known else None

@@ -96,6 +96,8 @@ def season(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def test_features_before_a_correction_was_known_are_as_without_it(season: Season) -> None:
     assert n_features(season.corrected, f"< '{season.first_known}'") > 1000
     assert not different_features(season.corrected, season.original, f"< '{season.first_known}'")
+    # The fault this finds: corrected rows used as if they had come on time.
+    assert different_features(season.as_then_corrected, season.original, f"< '{season.first_known}'")
 
 
 def test_features_after_corrections_are_as_if_the_corrected_files_had_come_first(season: Season) -> None:
