@@ -16,6 +16,11 @@ from ml.sources.declaration import SQL_TYPES, Source
 
 Fault = tuple[str, object, str]  # field, its value, what was expected
 _TIMES = ("event_at", "known_at", "loaded_at", "corrected_at", "superseded_at")
+_POLICY = (
+    "when corrections of this source are known, which has no default: `corrections: {known_at: loaded_at}` "
+    "(when a corrected file is taken in), or `corrections: {known_at: <SQL>}` with SQL that yields a TIMESTAMP "
+    "in UTC from the columns, day, event_at, known_at and loaded_at"
+)
 _RESERVED = ("source_file_id", "row_number", "day", *_TIMES)
 
 
@@ -23,6 +28,8 @@ def explain(error: ValidationError) -> Fault:
     """The first fault pydantic found, with the fields that are nearest to an unknown one."""
     first = error.errors()[0]
     field = ".".join(map(str, first["loc"]))
+    if field.partition(".")[0] == "corrections" and first["type"] != "extra_forbidden":
+        return field, first["input"] if first["type"] != "missing" else None, _POLICY
     if first["type"] == "extra_forbidden":
         like = nearest(str(first["loc"][-1]), _fields_at(first["loc"]))
         return field, first["input"], f"a known field. {like}"

@@ -9,6 +9,7 @@ import yaml
 from ml.errors import BadDeclaration
 from ml.sources import Source, declared_sources
 from ml.sources.declaration import Column
+from ml.sources.places import placed
 from tests.ml.readings import DECLARED, declared
 from tests.project_folder import ROOT
 
@@ -174,6 +175,45 @@ def test_a_source_without_a_policy_for_corrections_is_refused() -> None:
 
     with pytest.raises(BadDeclaration, match=r'nothing at "corrections".*has no default'):
         Source.declare(without, "assets/defs/readings/defs.yaml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("  corrections: {known_at: loaded_at}\n", "", 3),
+        ("{known_at: loaded_at}", "{columns: [name]}", 16),
+        ("{known_at: loaded_at}", "loaded_at", 16),
+    ],
+)
+def test_a_missing_policy_is_told_with_file_line_and_what_is_allowed(
+    tmp_path: Path, old: str, new: str, line: int
+) -> None:
+    file = tmp_path / "assets" / "defs" / "airlines" / "defs.yaml"
+    file.parent.mkdir(parents=True)
+    sound = (ROOT / "assets" / "defs" / "airlines" / "defs.yaml").read_text()
+    file.write_text(sound.replace(old, new))
+    assert file.read_text() != sound
+
+    with pytest.raises(BadDeclaration) as raised:
+        declared_sources(tmp_path)
+    for part in ("airlines", f'defs.yaml:{line}"', "has no default", "{known_at: loaded_at}", "<SQL>"):
+        assert part in str(raised.value)
+
+
+def test_the_line_is_that_of_the_part_that_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "defs.yaml"
+    text = (ROOT / "assets" / "defs" / "flights" / "defs.yaml").read_text()
+    file.write_text(f"type: another\n---\n{text}")
+    lines = file.read_text().splitlines()
+    for field, start in {
+        "facts.1.known_at": "      known_at: coalesce(",
+        "rules.delay_fits.expression": "    - {name: delay_fits,",
+        "derived.arrived_at": "    arrived_at:",
+        "columns.name": "  columns:",
+    }.items():
+        at = next(n for n, one in enumerate(lines, 1) if one.startswith(start))
+        assert placed(str(file), "flights", field) == f"{file}:{at}"
+    assert placed("a test", "flights", "key") == "a test"
 
 
 def test_raw_columns_are_the_declared_ones_and_the_times() -> None:
