@@ -61,8 +61,14 @@ def corrected(known_column: str) -> str:
 
 def _changed(source: Source, is_changed: str) -> str:
     """The rows of days with several files in each state that differs from the one before, absence too."""
-    keys = ["day", *source.key, "place"]
+    has_places = source.duplicates == "keep"
+    keys = ["day", *source.key, *(["place"] if has_places else [])]
     row = ", ".join(keys)
+    alike = ", ".join(["day", *source.key, "loaded_at"])
+    # Equality, and no step kept, so that a condition on the day reaches the scans.
+    same_day = "keys.day = {0}.day" if source.cadence == "daily" else "true"
+    place = f", row_number() over (partition by {alike} order by row_number) as place" if has_places else ""
+    told = _told_together(alike) if has_places else "compared"
     rest = [name for name in source.raw_columns() if name not in {*keys, "loaded_at", "corrected_at"}]
     values = [column.name for column in source.columns if column.name not in source.corrections.columns]
     facts = {
@@ -73,11 +79,8 @@ def _changed(source: Source, is_changed: str) -> str:
     flags = [f", is_other or {_differ(columns)} as {name}_is_new" for name, columns in facts.items()]
     times = [f", max(case when {name}_is_new then corrected_at end) over so_far as {name}" for name in facts]
     return f"""
-        with found as (
-            select *, row_number() over (
-                partition by loaded_at, day, {", ".join(source.key)} order by row_number
-            ) as place
-            from raw.{source.name} as rows_ where {is_changed}
+        with found as not materialized (
+            select * {place} from raw.{source.name} as rows_ where {is_changed}
         ),
         files as (
             select day, loaded_at, max(corrected_at) as corrected_at,
@@ -97,9 +100,9 @@ def _changed(source: Source, is_changed: str) -> str:
                     then coalesce(found.corrected_at, files.corrected_at, files.loaded_at)
                 end as corrected_at
             from (select distinct {row} from found) as keys
-            join files on keys.day is not distinct from files.day
-            left join found on files.loaded_at = found.loaded_at
-                and {" and ".join(f"keys.{name} is not distinct from found.{name}" for name in keys)}
+            join files on {same_day.format("files")}
+            left join found on files.loaded_at = found.loaded_at and {same_day.format("found")}
+                and {" and ".join(f"keys.{name} is not distinct from found.{name}" for name in keys[1:])}
         ),
         stepped as (
             select *,
@@ -112,11 +115,22 @@ def _changed(source: Source, is_changed: str) -> str:
         ),
         told as (
             select * {"".join(times)}
-            from compared window so_far as ({_in_order(row)} rows unbounded preceding)
+            from {told} window so_far as ({_in_order(row)} rows unbounded preceding)
         )
         select *, lead(corrected_at) over ({_in_order(row)}) as superseded_at
         from told where is_new
     """
+
+
+def _told_together(alike: str) -> str:
+    """Step `compared`, rows of a file with equal keys told as one: a state has them all from one file."""
+    return f"""(
+        select * replace (
+            bool_or(is_new) over (partition by {alike}) as is_new,
+            max(corrected_at) over (partition by {alike}) as corrected_at
+        )
+        from compared
+    )"""
 
 
 def _in_order(row: str) -> str:

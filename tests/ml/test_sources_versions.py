@@ -1,5 +1,7 @@
 """Corrections: from when to when each version of a row was what was known, by the declared policy."""
 
+import json
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -104,6 +106,40 @@ def test_each_fact_has_the_time_of_the_correction_that_gave_its_values(settings:
         (AT[9], None, AT[9], AT[12]),
         (AT[12], AT[12], AT[9], None),
     ]
+
+
+def test_rows_that_are_equal_in_the_key_are_of_one_file_in_every_state(settings: Settings) -> None:
+    source = declared(**COLUMN_POLICY | {"duplicates": "keep"})
+    rows = [row(7, value="9"), row(0, value="5"), row(0, value="2")]
+    land(settings, [f"{HEADER},noted_at", *(f"{row(0, value=value)}," for value in ("1", "2"))], source)
+    land(settings, [f"{HEADER},noted_at", *(f"{one},{AT[9]}" for one in rows)], source)
+
+    listed = f"select value, row_number, {TIMES} from raw.readings_versions where clock_hour = 0"
+    assert ask(settings, f"{listed} order by {TIMES}, row_number") == [
+        (5.0, 2, AT[9], None),
+        (2.0, 3, AT[9], None),
+        (1.0, 1, None, AT[9]),
+        (2.0, 2, None, AT[9]),
+    ]
+
+
+def test_versions_of_a_day_are_found_without_reading_the_others(settings: Settings) -> None:
+    land(settings, corrected(1, 2))
+    land(settings, corrected(1, 3, at=AT[9]))
+
+    asked = "explain (format json) select * from raw.readings_versions where day = date '2024-05-02'"
+    (told,) = ask(settings, asked)
+    filters = [scan["extra_info"].get("Filters") for scan in scans(json.loads(told[1]))]
+    assert len(filters) > 1
+    assert all("day='2024-05-02'" in str(one) for one in filters)
+
+
+def scans(nodes: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The scans of the rows of readings in a plan."""
+    for node in nodes:
+        if str(node.get("extra_info", {}).get("Table", "")).endswith("raw.readings"):
+            yield node
+        yield from scans(node["children"])
 
 
 def test_known_when_taken_in_is_a_policy_too(settings: Settings) -> None:
