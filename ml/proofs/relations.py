@@ -31,15 +31,17 @@ def relations_of(manifest: Manifest, sources: Iterable[Source]) -> tuple[Relatio
 
 
 def _raw(source: Source) -> Iterator[Relation]:
-    """Every version of every file, and the newest of each day: see `ml.sources.raw`."""
+    """Every row of every file, the versions of rows, and those that hold: see `ml.sources`."""
     types = {name.lower(): type_ for name, type_ in source.raw_columns().items()}
-    version = frozenset({"day"} if source.cadence == "daily" else set())
-    place = version | {"row_number"}
-    keys = {place}
-    if source.duplicates == "quarantine":
-        keys.add(version | {name.lower() for name in source.key})
-    yield Relation("raw", f"{source.name}_current", types, frozenset(keys))
-    yield Relation("raw", source.name, types, frozenset({place | {"loaded_at", "source_file_id"}}))
+    versions = {name.lower(): type_ for name, type_ in source.version_columns().items()}
+    day = frozenset({"day"} if source.cadence == "daily" else set())
+    place = day | {"row_number", "loaded_at", "source_file_id"}
+    key = day | {name.lower() for name in source.key}
+    is_unique = source.duplicates == "quarantine"
+    yield Relation("raw", source.name, types, frozenset({place}))
+    keys = {place, key | {"corrected_at"}} if is_unique else {place}
+    yield Relation("raw", f"{source.name}_versions", versions, frozenset(keys))
+    yield Relation("raw", f"{source.name}_current", types, frozenset({place, key} if is_unique else {place}))
 
 
 def _tables(manifest: Manifest) -> Iterator[Relation]:

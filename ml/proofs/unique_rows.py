@@ -162,12 +162,13 @@ class UniqueRows:
             columns = frozenset(column for _, of_key in right.decides for column in of_key)
             rows.decides += [(key, columns) for key in rows.keys]
             return  # a row on the left meets at most one on the right
-        products = {one | other for one in rows.keys for other in right.keys}
+        # Columns of the right that are tied follow from the row on the left, also where it meets none.
+        products = {one | (other - matched) for one in rows.keys for other in right.keys}
         rows.keys = set(sorted(products, key=lambda key: (len(key), sorted(key)))[:_MOST_KEYS])
 
 
 def _hold(rows: Rows, condition: exp.Expr, scope: Scope) -> None:
-    """Note what an equality in a WHERE says of the rows that are left."""
+    """Note what an equality, or IS NULL, in a WHERE says of the rows that are left."""
     if isinstance(condition, exp.EQ):
         for one, other in (
             (condition.this, condition.expression),
@@ -177,6 +178,8 @@ def _hold(rows: Rows, condition: exp.Expr, scope: Scope) -> None:
             if not local and not other.find(exp.Query):
                 rows.fixed.add(text_of(one))
         rows.equal += parts.column_pairs(condition)
+    elif isinstance(condition, exp.Is) and isinstance(condition.expression, exp.Null):
+        rows.fixed.add(text_of(condition.this))
 
 
 def _numbered(condition: exp.Expr) -> Iterator[list[exp.Expr]]:

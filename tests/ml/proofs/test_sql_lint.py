@@ -121,6 +121,10 @@ CLEAN = [
     "on r.g = s.g and r.at >= s.at",
     "with a as (select r.id, s.v from workshop.raw.rows as r left join workshop.raw.unique_groups as s "
     "on r.g = s.g and r.at = s.at) select id, lag(v) over (order by id) as y from a",
+    "with a as (select r.id, s.at from workshop.raw.rows as r left join workshop.raw.unique_groups as s on r.g = s.g) "
+    "select id, row_number() over (order by id, at) as y from a",
+    "with a as (select g, v from workshop.raw.unique_groups where at is null) "
+    "select g, lag(v) over (order by g) as y from a",
     "select distinct on (g) g, n from workshop.raw.rows order by g, id",
     "select id, at from workshop.raw.rows order by at, id limit 3",
     "select g, sum(n) as y from workshop.raw.rows group by g order by g limit 3",
@@ -154,6 +158,10 @@ def test_every_rule_is_planted() -> None:
         "select id, lag(v) over (order by id) as y from a",
         "with a as (select r.id from workshop.raw.rows as r left join workshop.raw.unique_groups as s on r.g = s.g) "
         "select id, row_number() over (order by id) as y from a",
+        "with a as (select r.id, s.at from workshop.raw.rows as r left join workshop.raw.unique_groups as s "
+        "on r.g >= s.g) select id, row_number() over (order by id, at) as y from a",
+        "with a as (select g from workshop.raw.unique_groups where at is not null) "
+        "select g, row_number() over (order by g) as y from a",
         "with a as (select id from workshop.raw.rows union all select id from workshop.raw.rows) "
         "select id, row_number() over (order by id) as y from a",
         "with a as (select id, unnest([1, 2]) as i from workshop.raw.rows) "
