@@ -3,22 +3,23 @@
     A step of a feature table: all columns of the step `previous`, and `columns` of `table` (new name: column),
     from the row with equal `keys` (column of the table: expression over `previous`) and the greatest `ordered_by`
     that is not after `at`, of those known by prediction_at; nulls when that row is older than `within` (hours; none:
-    however old). Both bounds hold row by row, so a result does not depend on the days built together with it. Of a
-    table that keeps the versions of its rows, those are asked that were what was known at prediction_at.
+    however old). Both bounds hold row by row, so a result does not depend on the days built together with it.
+    `has_versions`: the table keeps the versions of its rows (see corrections.sql), of which those are asked that held
+    at prediction_at.
     `asked_in`: the earliest step that has all that `keys` and `at` name. Each question is answered once, on narrow
     rows, and the answers are joined by equality: over nine months that takes a third of the time. -#}
 {% macro as_of(
     previous, table, keys, columns, within, at='prediction_at', ordered_by='known_at', asked_in='spine',
-    has_versions=true
+    has_versions=false
 ) -%}
     {%- set relation = ref(table) -%}
     {%- set online = var('execution') == 'online' -%}
     {%- set asked = {'asked_at': at} -%}
     {%- set known_by = 'asked_at' if at == 'prediction_at' else 'asked_by' -%}
     {%- if at != 'prediction_at' -%}{%- do asked.update(asked_by='prediction_at') -%}{%- endif -%}
-    {%- set known = [] -%}
-    {%- if ordered_by != 'known_at' -%}{%- do known.append('answer_known_at <= ' ~ known_by) -%}{%- endif -%}
-    {%- if has_versions -%}{%- do known.append(holds_at(known_by)) -%}{%- endif -%}
+    {%- do _check_versions(table, has_versions) -%}
+    {%- set known = [] if ordered_by == 'known_at' else ['answer_known_at <= ' ~ known_by] -%}
+    {%- set holds = [holds_at(known_by)] if has_versions else [] -%}
     {%- set matches = [] -%}
     {%- for key, expression in keys.items() -%}
         {%- do asked.update({'asked_' ~ loop.index: expression}) -%}
@@ -56,9 +57,9 @@
             {%- endif %}
         ),
 
-        newest as (
-            {{ adapter.dispatch('newest_as_of')(asked.keys() | join(', '), matches, within, known, few=online) }}
-        )
+        {{ adapter.dispatch('newest_as_of')(
+            asked.keys() | list, columns.keys() | list, matches, within, known, holds, few=online
+        ) }}
 
         select
             {%- for name in asked %}
@@ -75,47 +76,119 @@
             {%- endfor %}
 {%- endmacro %}
 
-{#- Each of `questions` with the newest of `answers` that is not after asked_at, nor older than `within` hours, and for
-    which all of `known` hold. An ASOF join sorts both sides, which is right for many questions; `few` are looked up,
-    and so are those whose newest answer was not known: corrections are few. -#}
-{% macro duckdb__newest_as_of(asked, matches, within, known, few) -%}
-    {%- set bound = ['asked_at >= answer_at'] -%}
+{#- Refuse a call that says otherwise than the table declares. A unit test has no graph: the build has. -#}
+{% macro _check_versions(table, has_versions) -%}
+    {%- for node in (graph.get('nodes', {}).values() if execute else []) if node.name == table -%}
+        {%- if ('superseded_at' in node.columns) != has_versions -%}
+            {{ exceptions.raise_compiler_error(
+                'as_of asks "' ~ table ~ '" with has_versions=' ~ (has_versions | lower) ~ ', but that table declares '
+                ~ ('no' if has_versions else 'a') ~ ' column superseded_at. Say has_versions='
+                ~ (not has_versions) | lower ~ '.'
+            ) }}
+        {%- endif -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+{#- Steps up to `newest`: each of `questions` with the newest of `answers` that is not after asked_at, nor older than
+    `within` hours, and for which `known` and `holds` are true. An ASOF join sorts both sides, which is right for many questions;
+    `few` are looked up. -#}
+{% macro duckdb__newest_as_of(asked, columns, matches, within, known, holds, few) -%}
+    {%- set row = asked | join(', ') -%}
+    {%- set bound = matches + ['asked_at >= answer_at'] -%}
     {%- set fresh = [] if within is none else ["answer_at >= asked_at - interval '" ~ within ~ " hours'"] -%}
     {%- if few -%}
-    {{ _looked_up(asked, 'questions', matches + bound + fresh + known) }}
-    {%- elif not known -%}
-    {{ _joined(matches + bound, fresh) }}
+        newest as (
+            select
+                {{ row }},
+                unnest(max_by(answers, answer_at))
+            from questions
+            inner join answers on {{ (bound + fresh + known + holds) | join(' and ') }}
+            group by {{ row }}
+        )
+    {%- elif not known + holds -%}
+        newest as (
+            select *
+            from questions
+            asof join answers on {{ bound | join(' and ') }}
+            {{ 'where ' ~ fresh[0] if fresh }}
+        )
     {%- else -%}
-    with found as (
-        {{ _joined(matches + bound, fresh) }}
-    ),
-
-    unknown as (
-        select {{ asked }}
-        from found
-        where not ({{ known | join(' and ') }})
-    )
-
-    select *
-    from found
-    where {{ known | join(' and ') }}
-    union all
-    {{ _looked_up(asked, 'unknown', matches + bound + fresh + known) }}
+        {{ _newest_known(row, columns, matches, bound, fresh, known, holds, within) }}
     {%- endif -%}
 {%- endmacro %}
 
-{% macro _joined(bound, fresh) -%}
-    select *
-    from questions
-    asof join answers on {{ bound | join(' and ') }}
-    {{ 'where ' ~ fresh[0] if fresh }}
-{%- endmacro %}
+{#- The same where an answer has to be known too. An ASOF join has one order, and what was known when is another: so it
+    is made with what was told first, and questions that lie near a correction, or whose answer was not known, are
+    looked up among all versions of the days in question. -#}
+{% macro _newest_known(row, columns, matches, bound, fresh, known, holds, within) -%}
+    {%- set names = (columns | join(', ')) -%}
+    {%- set days_back = [0] if within is none else range((within + 23) // 24 + 1) | list -%}
+    {%- set near = matches + ([] if within is none else ['cast(answer_at as date) = cast(asked_at as date) - n_days']) -%}
+        days_back as (
+            select n_days
+            from (values {% for n in days_back %}({{ n }}){{ ', ' if not loop.last }}{% endfor %}) as listed (n_days)
+        ),
 
-{% macro _looked_up(asked, questions, bound) -%}
-    select
-        {{ asked }},
-        unnest(max_by(answers, answer_at))
-    from {{ questions }}
-    inner join answers on {{ bound | join(' and ') }}
-    group by {{ asked }}
+        {% if holds -%}
+        first_told as (
+            select *
+            from answers
+            where corrected_at is null
+        ),
+
+        corrected as (
+            select *
+            from answers
+            where corrected_at is not null or superseded_at is not null
+        ),
+        {%- endif %}
+
+        found as (
+            select *
+            from questions
+            asof join {{ 'first_told' if holds else 'answers' }} on {{ bound | join(' and ') }}
+            {{ 'where ' ~ fresh[0] if fresh }}
+        ),
+
+        asked_again as (
+            {%- if known %}
+            select {{ row }}
+            from found
+            where not ({{ known | join(' and ') }})
+            {%- endif %}
+            {{ 'union' if known and holds }}
+            {%- if holds %}
+            select {{ '' if known else 'distinct' }} {{ row }}
+            from questions
+            cross join days_back
+            inner join corrected on {{ near | join(' and ') }}
+            {%- endif %}
+        ),
+
+        looked_up as (
+            select
+                {{ row }},
+                {{ names }},
+                row_number() over (
+                    partition by {{ row }}
+                    order by n_days, answer_at desc{{ ', corrected_at desc' if holds }}
+                ) as place
+            from asked_again
+            cross join days_back
+            inner join answers on {{ (near + bound[-1:] + fresh + known + holds) | join(' and ') }}
+        ),
+
+        newest as (
+            select
+                {{ row }},
+                {{ names }}
+            from found
+            anti join asked_again using ({{ row }})
+            union all
+            select
+                {{ row }},
+                {{ names }}
+            from looked_up
+            where place = 1
+        )
 {%- endmacro %}

@@ -50,10 +50,10 @@
 {%- endmacro %}
 
 {#- The rows of `previous`, which has states, as versions: a row named by `keys` whose `values` stay the same from one
-    state to the next is one version. -#}
-{% macro settled(previous, keys, values) -%}
+    state to the next is one version. `also`: more columns that the proof needs of which rows of a state are one. -#}
+{% macro settled(previous, keys, values, also=[]) -%}
     {%- set columns = (keys + values) | join(', ') -%}
-    {%- set in_order = 'partition by ' ~ keys | join(', ') ~ ' order by state_at nulls first' -%}
+    {%- set in_order = 'partition by ' ~ keys | join(', ') ~ ' order by ' ~ (['state_at nulls first'] + also) | join(', ') -%}
     select
         {{ columns }},
         state_at as corrected_at,

@@ -14,7 +14,15 @@
     starts. DuckDB 1.5 takes a quarter of the time for it. -#}
 {% macro sliding_sums(events, keys, sums, levels=[], tick=5) -%}
     {%- set keyed = keys | join(', ') -%}
-    {%- set windows = sums.values() | sum(start=[]) | unique | sort -%}
+    {%- set windows = sums.values() | sum(start=[]) | unique | sort %}
+    with ticked as (
+        {{ ticked(events, keys, sums.keys() | list + levels, tick) }}
+    ),
+
+    spans as (
+        {{ spans(events, keys, sums.keys() | list + levels, tick) }}
+    )
+
     select
         {{ keyed }},
         known_at,
@@ -56,10 +64,10 @@
                 {%- endfor %}
                 {%- endfor %}
                 known_at{{ " + interval '" ~ fallen_out ~ " hours'" if fallen_out }} as known_at
-            from ({{ ticked(events, keys, sums.keys() | list + levels, tick) }}) as ticked
+            from ticked
             union all
             {%- endfor %}
-            {{ corrected_changes(events, keys, sums, levels, windows, tick) }}
+            {{ corrected_changes(keys, sums, levels, windows) }}
         ) as changes
         group by {{ keyed }}, known_at
     ) as change_points
@@ -78,9 +86,20 @@ where corrected_at is null and superseded_at is null
 group by all
 {%- endmacro %}
 
-{#- The same changes for events with corrections. Each column's share of an event is in from `came_at` until it is a
-    window old or `gone_at`, whichever is first. -#}
-{% macro corrected_changes(events, keys, sums, levels, windows, tick) -%}
+{#- Events that a correction brought or took away: each is in from `came_at`, and out at `gone_at`. -#}
+{% macro spans(events, keys, columns, tick) -%}
+select
+    {{ (keys + columns) | join(', ') }},
+    {{ rounded_up('known_at', tick) }} as seen_at,
+    greatest({{ rounded_up('known_at', tick) }}, {{ rounded_up('corrected_at', tick) }}) as came_at,
+    {{ rounded_up('superseded_at', tick) }} as gone_at
+from {{ events }}
+where corrected_at is not null or superseded_at is not null
+{%- endmacro %}
+
+{#- The changes that `spans` bring. Each column's share of an event is in until it is a window old or `gone_at`,
+    whichever is first. -#}
+{% macro corrected_changes(keys, sums, levels, windows) -%}
     {%- set ends = {} -%}
     {%- for window in windows -%}
         {%- do ends.update({window: "least(seen_at + interval '" ~ window ~ " hours', gone_at)"}) -%}
@@ -108,15 +127,7 @@ group by all
                 {%- endfor %}
                 {%- endfor %}
                 {{ 'came_at' if ended is none else ends.get(ended, ended) }} as known_at
-            from (
-                select
-                    *,
-                    {{ rounded_up('known_at', tick) }} as seen_at,
-                    greatest({{ rounded_up('known_at', tick) }}, {{ rounded_up('corrected_at', tick) }}) as came_at,
-                    {{ rounded_up('superseded_at', tick) }} as gone_at
-                from {{ events }}
-                where corrected_at is not null or superseded_at is not null
-            ) as spans
+            from spans
             where {{ 'gone_at' if ended == 'gone_at' else 'came_at' }} is not null
             {{ 'union all' if not loop.last }}
     {%- endfor %}

@@ -32,6 +32,7 @@ class _Macros:
 
 adapter = SimpleNamespace(dispatch=_dispatch)
 context = _Macros()
+execute = False
 model = SimpleNamespace(config=SimpleNamespace(meta={}))
 modules = SimpleNamespace(datetime=datetime)
 var = _VARS.__getitem__

@@ -12,6 +12,7 @@ import pytest
 from assets.dbt_nodes import is_daily, tables_of
 from assets.dbt_runner import DbtRunner
 from headwater.nycflights import land
+from ml.errors import TablesNotBuilt
 from ml.lake.workshop import Workshop
 from ml.settings import Settings
 from ml.sources import declared_sources, take_in
@@ -103,6 +104,16 @@ def test_text_is_compiled_with_the_projects_macros(at_once: DbtRunner) -> None:
         'select 1 from "workshop"."features"."flight_spine" '
         f"where day between date '{DAYS[0]}' and date '{DAYS[1]}'"
     )
+
+
+@pytest.mark.parametrize(("table", "said"), [("int_weather", "false"), ("int_route_history", "true")])
+def test_a_lookup_must_say_whether_its_table_keeps_versions(
+    at_once: DbtRunner, table: str, said: str
+) -> None:
+    asked = f"{{{{ as_of('spine', '{table}', keys={{}}, columns={{}}, within=1, has_versions={said}) }}}}"
+    told = rf'as_of asks "{table}" with has_versions={said}, .* column superseded_at\. Say has_versions='
+    with Workshop(at_once.settings).turn(), pytest.raises(TablesNotBuilt, match=told):
+        at_once.compiled_text(asked, start_day=DAYS[0], end_day=DAYS[1])
 
 
 def test_a_runner_leaves_the_workshop_unlocked(at_once: DbtRunner) -> None:

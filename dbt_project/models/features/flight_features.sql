@@ -9,6 +9,7 @@ airport as (
         keys={'airport_id': 'origin_id'},
         columns={'origin_zone': 'zone'},
         within=none,
+        has_versions=true,
     ) }}
 ),
 
@@ -19,6 +20,7 @@ aircraft as (
         keys={'aircraft_id': 'aircraft_id'},
         columns={'aircraft_built_year': 'built_year', 'aircraft_n_seats': 'n_seats'},
         within=none,
+        has_versions=true,
     ) }}
 ),
 
@@ -45,7 +47,6 @@ whole_system as (
             'system_en_route_delay_sum_24h_min': 'en_route_delay_sum_24h_min',
         },
         within=24,
-        has_versions=false,
     ) }}
 ),
 
@@ -66,7 +67,6 @@ at_origin as (
             'origin_arr_delay_sum_3h_min': 'arr_delay_sum_3h_min',
         },
         within=12,
-        has_versions=false,
     ) }}
 ),
 
@@ -85,7 +85,6 @@ of_carrier as (
             'carrier_arr_delay_sum_3h_min': 'arr_delay_sum_3h_min',
         },
         within=12,
-        has_versions=false,
     ) }}
 ),
 
@@ -103,7 +102,6 @@ to_destination as (
             'dest_en_route_delay_sum_24h_min': 'en_route_delay_sum_24h_min',
         },
         within=24,
-        has_versions=false,
     ) }}
 ),
 
@@ -119,7 +117,6 @@ on_route as (
             'route_arr_delay_sum_28d_min': 'arr_delay_sum_28d_min',
         },
         within=672,
-        has_versions=false,
     ) }}
 ),
 
@@ -135,7 +132,6 @@ of_number as (
             'number_arr_delay_sum_28d_min': 'arr_delay_sum_28d_min',
         },
         within=672,
-        has_versions=false,
     ) }}
 ),
 
@@ -152,6 +148,7 @@ previous_leg as (
         within=24,
         at="scheduled_dep_at - interval '1 minute'",
         ordered_by='scheduled_dep_at',
+        has_versions=true,
     ) }}
 ),
 
@@ -168,6 +165,7 @@ last_seen as (
             'last_known_at': 'known_at',
         },
         within=48,
+        has_versions=true,
     ) }}
 ),
 
@@ -190,6 +188,7 @@ weather as (
             'origin_precipitation_sum_6h_in': 'precipitation_sum_6h_in',
         },
         within=4,
+        has_versions=true,
     ) }}
 ),
 
@@ -206,6 +205,7 @@ scheduled_load as (
         within=1,
         at='scheduled_dep_at',
         ordered_by='scheduled_dep_at',
+        has_versions=true,
     ) }}
 )
 

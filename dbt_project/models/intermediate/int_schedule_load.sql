@@ -13,11 +13,11 @@ departures as (
         origin_id,
         scheduled_dep_at,
         state_at,
-        state_until,
+        max(state_until) as state_until,
         count(*) as n_scheduled,
         max(known_at) as known_at
     from flights
-    group by origin_id, scheduled_dep_at, state_at, state_until
+    group by origin_id, scheduled_dep_at, state_at
 ),
 
 loads as (

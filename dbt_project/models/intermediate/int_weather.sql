@@ -16,7 +16,7 @@ weather as (
         min(visibility_mi) over (hours rows 5 preceding) as visibility_min_6h_mi,
         sum(cast(precipitation_in as decimal(6, 2))) over (hours rows 5 preceding) as precipitation_sum_6h_in
     from hours
-    window hours as (partition by airport_id, state_at order by known_at, observed_at)
+    window hours as (partition by airport_id, state_at order by known_at, observed_at, corrected_at)
 ),
 
 versions as (
@@ -36,6 +36,7 @@ versions as (
             'visibility_min_6h_mi',
             'precipitation_sum_6h_in',
         ],
+        also=['observed_at', 'corrected_at'],
     ) }}
 )
 

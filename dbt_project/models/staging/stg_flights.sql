@@ -23,7 +23,6 @@ flights as (
         files.arrival_known_at,
         files.source_file_id,
         files.row_number,
-        files.arrival_corrected_at,
         files.corrected_at,
         files.superseded_at,
         files.day,
@@ -64,7 +63,6 @@ select
     arrival_known_at,
     source_file_id,
     row_number,
-    arrival_corrected_at,
     corrected_at,
     superseded_at,
     day

@@ -26,7 +26,10 @@ weather as (
         state_until,
         day,
         -- A file that lists an hour twice: the row nearer its end is the correction.
-        row_number() over (partition by day, origin, time_hour, state_at order by row_number desc) as place
+        row_number() over (
+            partition by day, origin, time_hour, state_at
+            order by row_number desc, loaded_at desc, source_file_id desc
+        ) as place
     from hours
 )
 
