@@ -195,12 +195,11 @@ class Worlds:
                 f"on b.nth_ = a.nth_ % a.n_ + 1) as {_donor(fact)} on {_donor(fact)}.for_ = own.ord_"
             )
         chosen = []
-        for column in source.columns:
-            fact = source.fact_of(column.name).name
-            given = "own" if column.name in source.key else _donor(fact)
+        for name, fact in _told(source).items():
+            given = "own" if name in source.key else _donor(fact)
             chosen.append(
-                f'case when {own[fact]} <= $at then own."{column.name}" '
-                f'when {own[fact]} <= $until then {given}."{column.name}" end as "{column.name}"'
+                f'case when {own[fact]} <= $at then own."{name}" '
+                f'when {own[fact]} <= $until then {given}."{name}" end as "{name}"'
             )
         times = {
             name: f"case when {own[fact]} <= $at then own.{name} "
@@ -218,8 +217,8 @@ class Worlds:
 def _censored(source: Source) -> str:
     known = _known(source)
     chosen = [
-        f'case when {known[source.fact_of(name).name]} <= $at then "{name}" end as "{name}"'
-        for name in (column.name for column in source.columns)
+        f'case when {known[fact]} <= $at then "{name}" end as "{name}"'
+        for name, fact in _told(source).items()
     ]
     times = zip(known.values(), source.known_columns, strict=False)
     chosen += [f"case when {at} <= $at then {name} else $later end as {name}" for at, name in times]
@@ -229,8 +228,8 @@ def _censored(source: Source) -> str:
 
 def _event_at(source: Source, bound: str, prefix: str = "") -> str:
     """When it happened: unknown as long as any fact is that the declaration makes it from."""
-    known = _known(source, prefix)
-    needed = sorted({known[source.fact_of(name).name] for name in _columns_in(source, source.event_at)})
+    known, told = _known(source, prefix), _told(source)
+    needed = sorted({known[told[name]] for name in _columns_in(source, source.event_at) if name in told})
     is_known = " and ".join(f"{name} <= ${bound}" for name in needed) or "true"
     return f"case when {is_known} then {prefix}event_at else $later end"
 
@@ -244,6 +243,12 @@ def _columns_in(source: Source, expression: str) -> set[str]:
     return found | {lookup.column for lookup in source.lookups if lookup.name in words}
 
 
+def _told(source: Source) -> dict[str, str]:
+    """The fact that each column tells of; those that tell of a correction are there when the row is."""
+    names = (column.name for column in source.columns if column.name not in source.corrections.columns)
+    return {name: source.fact_of(name).name for name in names}
+
+
 def _facts(source: Source) -> dict[str, str]:
     """The column of raw that says when each fact is known."""
     return dict(zip((fact.name for fact in source.facts), source.known_columns or ("known_at",), strict=True))
@@ -251,8 +256,7 @@ def _facts(source: Source) -> dict[str, str]:
 
 def _known(source: Source, prefix: str = "") -> dict[str, str]:
     """SQL by fact: when it was known, which for a correction is not before the correction was."""
-    corrected = f", {prefix}corrected_at" if "corrected_at" in source.raw_columns() else ""
-    return {fact: f"greatest({prefix}{name}{corrected})" for fact, name in _facts(source).items()}
+    return {fact: f"greatest({prefix}{name}, {prefix}corrected_at)" for fact, name in _facts(source).items()}
 
 
 def first_known(source: Source) -> str:
@@ -267,8 +271,7 @@ def last_known(source: Source) -> str:
 
 def _kept(source: Source) -> list[str]:
     """The columns of raw that say where a row came from, not what it says."""
-    names = ("source_file_id", "row_number", "day", "loaded_at", "corrected_at")
-    return [name for name in names if name in source.raw_columns()]
+    return [*source.corrections.columns, "source_file_id", "row_number", "day", "loaded_at", "corrected_at"]
 
 
 def _late(source: Source, kind: str | None = None) -> str:
