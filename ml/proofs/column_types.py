@@ -21,7 +21,8 @@ class ColumnTypes:
     def __init__(self, relations: dict[tuple[str, str], Relation]) -> None:
         self._relations = relations
         self._outputs: dict[int, dict[str, str]] = {}
-        self._columns: dict[str, str] = {}
+        self._columns: dict[str, str] = {}  # of `of_type`, by the type they were asked for
+        self._named: dict[str, str] = {}  # DuckDB's own name of their type
         self._con = duckdb.connect()
         self._con.execute("set TimeZone = 'UTC'; create table of_type (none boolean)")
 
@@ -95,6 +96,7 @@ class ColumnTypes:
             except duckdb.Error:
                 return "unknown"  # a declared type that DuckDB does not have
             self._columns[type_] = name
+            self._named[name] = self._described(f"select {name} from of_type")  # `float8` is a DOUBLE
         return self._columns[type_]
 
     def _united(self, types: Sequence[str]) -> str:
@@ -105,7 +107,7 @@ class ColumnTypes:
 
     def _bound(self, expression: exp.Expr) -> str:
         if isinstance(expression, exp.Column) and expression.table == "of_type":
-            return next((type_ for type_, name in self._columns.items() if name == expression.name), UNKNOWN)
+            return self._named.get(expression.name, UNKNOWN)
         # Grouped by every column, an expression may be an aggregate, or hold one beside a bare column.
         grouped = ", ".join(["none", *self._columns.values()])
         return self._described(f"select {expression.sql(DIALECT)} as one from of_type group by {grouped}")

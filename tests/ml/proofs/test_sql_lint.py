@@ -12,7 +12,8 @@ from ml.proofs.relations import Relation
 from ml.proofs.sql_lint import lint
 from ml.proofs.sql_rules import RULES
 
-TYPES = {"id": "INTEGER", "g": "VARCHAR", "n": "INTEGER", "d": "DECIMAL(10, 2)", "x": "DOUBLE"}
+TYPES = {"id": "INTEGER", "g": "varchar", "n": "int", "d": "DECIMAL(10, 2)", "x": "double"}
+TYPES |= {"r": "real", "f": "float8"}
 ROWS = Relation("raw", "rows", TYPES | {"at": "TIMESTAMP"}, frozenset({frozenset({"id"})}))
 BY_GROUP = Relation("raw", "groups", {"g": "VARCHAR", "at": "TIMESTAMP", "v": "INTEGER", "w": "DOUBLE"})
 UNIQUE = Relation("raw", "unique_groups", BY_GROUP.types, frozenset({frozenset({"g", "at"})}))
@@ -20,6 +21,9 @@ RELATIONS = (ROWS, BY_GROUP, UNIQUE)
 
 PLANTED = {
     "select sum(x) as y from workshop.raw.rows": "float_sum",
+    "select sum(r) as y from workshop.raw.rows": "float_sum",
+    "select sum(f) as y from workshop.raw.rows": "float_sum",
+    "select id, lag(sum(x)) over (order by id) as y from workshop.raw.rows group by id": "float_sum",
     "select g, avg(x) as y from workshop.raw.rows group by g": "float_sum",
     "select sum(n / 2) as y from workshop.raw.rows": "float_sum",
     "select sum(x * d) as y from workshop.raw.rows": "float_sum",
