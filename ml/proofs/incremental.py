@@ -1,7 +1,7 @@
 """Whether tables built day by day are what a full rebuild from raw would make of them, to the bit.
 
-Which files count (late ones, replays and corrections among them) is what tables were computed from: a file
-taken in and not computed yet is no difference. Building and publishing do not belong here.
+Each partition is held against what it was made from, by the code that it was built with: a file that nothing
+was computed from yet, and a partition known to be stale, are no difference. Building does not belong here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,11 +13,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ml.proofs.comparing import Cell, Comparison, types_of
+from ml.proofs.comparing import Cell, Comparison, digest_by_day, types_of
 from ml.proofs.rebuild import Scratch, Snapshot, Table
+from ml.proofs.standing import ALL_JUDGED, Files, Standing
 
-Files = Mapping[tuple[str, date | None], str]
 _EXAMPLES = 5  # columns of which one cell is shown
+_CATALOGS = ("origin", "workshop")
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Drift:
-    """A table that is not what a full rebuild gives: how many cells by column (None: rows), some of them."""
+    """A table that is not what a full rebuild gives: how many cells by column (None: rows), some of them.
+
+    `days` are those that differ; none for a table without days.
+    """
 
     table: str
     unique_id: str
+    days: tuple[date, ...]
     n_cells: Mapping[str | None, int]
     differences: tuple[Difference, ...]
 
@@ -58,16 +63,18 @@ class Drift:
 @dataclass(frozen=True)
 class Full:
     """All tables rebuilt from raw in `scratch`, beside those that stand in `origin`; what does not stand yet
-    is no difference."""
+    is no difference, nor is what `known` does not let judge."""
 
     scratch: Scratch
     tables: Sequence[Table]
+    known: Standing = ALL_JUDGED
 
     def drifted(self) -> Iterator[Drift]:
         """The tables that stand otherwise in the workshop, upstream first."""
         for table in self.tables:
             if not table.is_view and self.scratch.columns(table):
-                found = self._compared(table, table.relation, _at("origin", table), _at("workshop", table))
+                sides = (f"(from {_at(catalog, table)}{self._judged(table)})" for catalog in _CATALOGS)
+                found = self._compared(table, table.relation, *sides)
                 if found:
                     yield found
 
@@ -87,8 +94,20 @@ class Full:
         relation = _at("workshop", table)
         types = types_of(self.scratch.connection, relation)
         cells = ", ".join(f'cast("{name}" as {type_}) as "{name}"' for name, type_ in types.items())
-        since = " where day >= (select min(day) from published_rows)" if table.is_by_day else ""
-        return f"(select {cells} from published_rows)", f"(from {relation}{since})"
+        judged = self._judged(table)
+        since = f"{judged or ' where true'} and day >= (select min(day) from published_rows)"
+        return (
+            f"(select {cells} from published_rows{judged})",
+            f"(from {relation}{since if table.is_by_day else judged})",
+        )
+
+    def _judged(self, table: Table) -> str:
+        """A condition on the rows that are judged, with its `where`; empty where all are."""
+        left_out = self.known.unjudged(table.name)
+        if None in left_out:
+            return " where false"
+        listed = ", ".join(f"'{day}'" for day in left_out)
+        return f" where coalesce(day not in ({listed}), true)" if left_out else ""
 
     def _compared(self, table: Table, name: str, standing: str, rebuilt: str) -> Drift | None:
         comparison = Comparison(self.scratch.connection, standing, rebuilt, table.key)
@@ -97,7 +116,9 @@ class Full:
             return None
         cells = (comparison.cells(column, 1)[0] for column in islice(counts, _EXAMPLES))
         found = tuple(self._placed(name, table, cell, (standing, rebuilt)) for cell in cells)
-        return Drift(name, table.unique_id, counts, found)
+        days = [digest_by_day(self.scratch.connection, side) for side in (standing, rebuilt)]
+        differing = {day for day, _ in days[0].items() ^ days[1].items() if day}
+        return Drift(name, table.unique_id, tuple(sorted(differing)), counts, found)
 
     def _placed(self, name: str, table: Table, cell: Cell, sides: tuple[str, str]) -> Difference:
         """A cell with its day, which need not be a part of the key."""
@@ -113,27 +134,35 @@ class Full:
         return Difference(name, day, cell.key, cell.column, cell.one, cell.other)
 
 
-def rebuild_fully(scratch: Scratch, tables: Sequence[Table], computed: Files | None = None) -> Full:
+def rebuild_fully(scratch: Scratch, tables: Sequence[Table], known: Standing = ALL_JUDGED) -> Full:
     """Rebuild `tables` (upstream first, compiled for all days there are) from raw alone.
 
-    `computed` says from which bytes each source and day was last computed; other files of raw are left out.
-    None: the newest of each day, whatever was computed from it.
+    Of raw the files count that `known` names. What it does not let judge is shown as it stands, so that what
+    was made from that is judged.
 
     Raises:
         TableNotRebuilt: DuckDB refused a table's SQL.
     """
-    scratch.raw(None if computed is None else {"files": _only(scratch.connection, computed)})
+    scratch.raw(None if known.files is None else {"files": _only(scratch.connection, known.files)})
     _empty(scratch, tables)
-    scratch.rebuild(tables, keep="nothing")
-    return Full(scratch, tables)
+    for table in tables:
+        left_out = known.unjudged(table.name)
+        if table.is_view or not left_out or not scratch.columns(table):
+            scratch.rebuild((table,), keep="nothing")
+        elif None in left_out:
+            scratch.rebuild((table,), only=())
+        else:
+            scratch.rebuild((table,), keep="nothing")
+            scratch.keep_standing(table, {day for day in left_out if day})
+    return Full(scratch, tables, known)
 
 
 def incremental_equals_full(
-    snapshot: Snapshot, tables: Sequence[Table], computed: Files | None = None, memory: str | None = None
+    snapshot: Snapshot, tables: Sequence[Table], known: Standing = ALL_JUDGED, memory: str | None = None
 ) -> tuple[Drift, ...]:
     """The tables of the workshop that are not what a full rebuild gives; empty when all are."""
     with snapshot.scratch(memory=memory) as scratch:
-        return tuple(rebuild_fully(scratch, tables, computed).drifted())
+        return tuple(rebuild_fully(scratch, tables, known).drifted())
 
 
 def _empty(scratch: Scratch, tables: Sequence[Table]) -> None:

@@ -207,6 +207,12 @@ class Scratch:
                 self._recompute(table, (where or {}).get(table.relation))
                 self._show(table, self._joined(table, first_day, last_day, keep))
 
+    def keep_standing(self, table: Table, days: Collection[date]) -> None:
+        """Show the rows of some days of a table rebuilt just now as they stand."""
+        kept = f"day in {tuple(map(str, sorted(days)))}".replace(",)", ")")
+        standing = f"select * from {_at('origin', table)} where {kept}"
+        self._show(table, f"{standing} union all by name select * from {_rebuilt(table)} where not ({kept})")
+
     def columns(self, table: Table, catalog: str = "origin") -> dict[str, str]:
         """Column names and types of a table where it stands; empty where it does not."""
         rows = self.connection.execute(

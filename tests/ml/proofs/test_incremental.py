@@ -7,8 +7,9 @@ from datetime import date
 import pytest
 
 from ml.lake.workshop import Workshop
-from ml.proofs.incremental import Drift, Files, incremental_equals_full, rebuild_fully
+from ml.proofs.incremental import Drift, incremental_equals_full, rebuild_fully
 from ml.proofs.rebuild import copied
+from ml.proofs.standing import ALL_JUDGED, Standing
 from ml.settings import Settings
 from tests.ml.proofs.ledger_of_days import COUNTING, TABLES, D, Shops, appending, compiled
 
@@ -20,9 +21,9 @@ def shops(settings: Settings) -> Shops:
     return Shops(Workshop(settings)).make()
 
 
-def drifts(shops: Shops, computed: Files | None = None) -> tuple[Drift, ...]:
+def drifts(shops: Shops, known: Standing = ALL_JUDGED) -> tuple[Drift, ...]:
     with copied(shops.workshop) as snapshot:
-        return incremental_equals_full(snapshot, compiled(shops.tables, D[0], D[-1]), computed)
+        return incremental_equals_full(snapshot, compiled(shops.tables, D[0], D[-1]), known)
 
 
 def test_late_repeated_unordered_and_corrected_files_give_what_a_full_rebuild_gives(shops: Shops) -> None:
@@ -119,7 +120,7 @@ def test_files_that_nothing_was_computed_from_yet_are_no_difference(shops: Shops
         shops.build(D[n])
     shops.take_in(D[1], {"a": 100})  # a correction, and a new day
     shops.take_in(D[3], FEW)
-    assert drifts(shops, computed) == ()
+    assert drifts(shops, Standing(computed)) == ()
     assert {drift.table for drift in drifts(shops)} == {"staging.sales", "features.totals"}
 
 
