@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph, BaseAssetNode
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.events import RunFailureReason
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
@@ -23,6 +24,8 @@ from ml.sources import failures
 from ml.sources.catalogue import declared_sources
 
 LANDED_JOB = "landed_days"
+PROOFS_JOB = "proofs"
+PROOFS_AT = "0 3 * * *"  # UTC, when no files arrive
 LANDING_INTERVAL_S = 5
 
 # A step that fails on the same files twice will fail again; a run whose process was killed deserves more.
@@ -116,6 +119,18 @@ def landing_sensor(job: dg.JobDefinition) -> dg.SensorDefinition:
         return dg.SensorResult(run_requests=requests)
 
     return landing
+
+
+def proofs_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+    """Rebuilds the tables every night beside those that stand, to prove that they are the same."""
+    return dg.ScheduleDefinition(
+        name="nightly_proofs",
+        job=job,
+        cron_schedule=PROOFS_AT,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=proofs_schedule.__doc__,
+    )
 
 
 def _misnamed(settings: Settings) -> Iterator[dg.AssetCheckEvaluation]:

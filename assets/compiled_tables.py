@@ -3,11 +3,11 @@
 What is proved with them is said there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from assets.dbt_nodes import is_daily, table_meta, tables_of, tests_of
+from assets.dbt_nodes import Node, is_daily, table_meta, tables_of, tests_of
 from assets.dbt_runner import DbtRunner
 from ml.errors import NotAuditable
 from ml.lake.workshop import Workshop
@@ -42,7 +42,11 @@ def compiled_tables(runner: DbtRunner, first_day: date, last_day: date) -> tuple
     with Workshop(runner.settings).turn():
         days = {"start_day": first_day.isoformat(), "end_day": last_day.isoformat()}
         nodes = runner.compiled("resource_type:model", "--indirect-selection", "empty", **days)
-    return tuple(_table(runner, str(node.unique_id), str(node.compiled_code)) for node in nodes)
+    return tuple(
+        _table(runner, str(node.unique_id), str(node.compiled_code))
+        for node in nodes
+        if node.config.materialized != "ephemeral"  # a part of the SQL of those that read it
+    )
 
 
 def _table(runner: DbtRunner, unique_id: str, sql: str) -> Table:
@@ -58,16 +62,21 @@ def _table(runner: DbtRunner, unique_id: str, sql: str) -> Table:
         reach_days=int(meta.get("reach_days", 0)),
         lookback_days=int(meta.get("lookback_days", 0)),
         unique_id=unique_id,
-        reads=tuple(_relation(manifest, parent) for parent in node["depends_on"]["nodes"]),
+        reads=tuple(_reads(manifest, node)),
         key=_key(manifest, unique_id),
         is_published=bool(meta.get("publish")),
         types={name: column["data_type"] for name, column in node["columns"].items() if column["data_type"]},
     )
 
 
-def _relation(manifest: Mapping[str, Any], unique_id: str) -> str:
-    node = manifest["sources"].get(unique_id) or manifest["nodes"][unique_id]
-    return f"{node['schema']}.{node['name']}"
+def _reads(manifest: Mapping[str, Any], node: Node) -> Iterator[str]:
+    """The relations that a table's SQL names; what an ephemeral parent reads is named there."""
+    for unique_id in node["depends_on"]["nodes"]:
+        parent = manifest["sources"].get(unique_id) or manifest["nodes"][unique_id]
+        if parent.get("config", {}).get("materialized") == "ephemeral":
+            yield from _reads(manifest, parent)
+        else:
+            yield f"{parent['schema']}.{parent['name']}"
 
 
 def _key(manifest: Mapping[str, Any], unique_id: str) -> tuple[str, ...]:

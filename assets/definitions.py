@@ -7,7 +7,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.automation import LANDED_JOB, landing_sensor
+from assets.automation import LANDED_JOB, PROOFS_JOB, landing_sensor, proofs_schedule
+from assets.components.proof_checks import is_proof
 from assets.resources import JsonValues, Platform
 from ml.sources import declared_sources
 
@@ -15,19 +16,34 @@ from ml.sources import declared_sources
 def build(platform: Platform | None = None) -> dg.Definitions:
     """The whole code location; a test may bring its own `platform`."""
     declared_sources(Path(__file__).parents[1])  # a mistake is told with the nearest that is allowed
-    declared = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    return assemble(dg.load_from_defs_folder(path_within_project=Path(__file__).parent), platform)
+
+
+def assemble(declared: dg.Definitions, platform: Platform | None = None) -> dg.Definitions:
+    """What is declared, with the resources, the jobs and what makes them run."""
+    proofs = dg.AssetSelection.checks(*_proofs(declared))
     job = dg.define_asset_job(
         LANDED_JOB,
-        selection=dg.AssetSelection.all(),
+        selection=dg.AssetSelection.all() - proofs,
         description="From landed files to a promoted model: one run for a range of days, in one process.",
     )
+    nightly = dg.define_asset_job(
+        PROOFS_JOB,
+        selection=proofs,
+        description="Proves that tables are what a full rebuild gives, with any number of threads.",
+    )
     assembled = dg.Definitions(
-        jobs=[job],
+        jobs=[job, nightly],
         sensors=[landing_sensor(job)],
+        schedules=[proofs_schedule(nightly)],
         resources={"platform": platform or Platform(), "io_manager": JsonValues()},
         executor=dg.in_process_executor,
     )
     return dg.Definitions.merge(declared, assembled)
+
+
+def _proofs(declared: dg.Definitions) -> list[dg.AssetCheckKey]:
+    return [key for checks in declared.asset_checks or () for key in checks.check_keys if is_proof(key)]
 
 
 @dg.definitions

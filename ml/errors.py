@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ml.lake.turn import Holder
     from ml.proofs.leakage import Leak
+    from ml.proofs.sql_rules import Finding
 
 
 class HeadwaterError(Exception):
@@ -439,6 +440,28 @@ class StandsOtherwise(HeadwaterError):
         super().__init__(
             f"What stands in {told} is not what the compiled SQL makes of raw as it stands: files were taken "
             "in since, or the SQL gives other rows each time. Materialize the tables again, then audit them."
+        )
+
+
+class SqlNotRepeatable(HeadwaterError):
+    """Compiled SQL that may give other rows from the same rows, from one run to the next."""
+
+    def __init__(self, findings: "Iterable[Finding]") -> None:
+        self.findings = tuple(findings)
+        told = "\n".join(f"- {finding}" for finding in self.findings)
+        super().__init__(f"{len(self.findings)} place(s) in SQL that may not repeat:\n{told}")
+
+
+class ProofFailed(HeadwaterError):
+    """A proof found tables that are not what their SQL makes of raw each time."""
+
+    def __init__(self, proof: str, tables: Mapping[str, Iterable[str]]) -> None:
+        self.tables = {name: tuple(told) for name, told in tables.items()}
+        told = "\n".join(f"- {one}" for found in self.tables.values() for one in found)
+        super().__init__(
+            f"The proof {proof} failed for {len(self.tables)} table(s):\n{told}\n"
+            "No model is trained on what is made from these. Mend their SQL, or materialize their days again "
+            "if rows were changed by hand, then run the job proofs."
         )
 
 

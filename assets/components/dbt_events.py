@@ -13,6 +13,7 @@ from dagster_dbt.asset_utils import get_upstream_unique_ids
 
 from assets.components.column_lineage import column_lineage
 from assets.components.leakage_check import leakage_results
+from assets.components.sql_check import sql_results
 from assets.components.table_builds import StepBuilds
 from assets.dbt_nodes import Node, is_daily, table_meta, tests_of
 from assets.dbt_runner import DbtRunner, NodeResult
@@ -78,6 +79,8 @@ def table_events(
     with step.platform.workshop().turn() as turn:
         builds = step.builds()
         results = list(_build(turn, step, builds))
+        if all(result.is_good for result in results):
+            results += sql_results(step.runner, [r.unique_id for r in results if r.unique_id in by_id])
         if step.first_day and all(result.is_good for result in results):
             results += leakage_results(step.runner, list(by_id), step.first_day, step.last_day or "")
         failed = [result for result in results if not result.is_good]

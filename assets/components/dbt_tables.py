@@ -13,6 +13,8 @@ from assets.calendar import FRESH_DAILY, ONE_RUN
 from assets.components.dbt_events import BuiltTables, table_events
 from assets.components.dbt_translator import TableTranslator
 from assets.components.leakage_check import leakage_checks
+from assets.components.proof_checks import proof_checks
+from assets.components.sql_check import sql_checks
 from assets.dbt_nodes import Node, is_daily, tables_of, tests_of, unit_tests_of
 from assets.dbt_runner import DbtRunner
 from assets.keys import is_automated
@@ -32,11 +34,13 @@ class DbtTables(dg.Component, dg.Model, dg.Resolvable):
         nodes = list(tables_of(runner.manifest))
         daily = [node for node in nodes if is_daily(node)]
         reference = [node for node in nodes if not is_daily(node)]
+        specs = {node["unique_id"]: _spec(node, runner, translator) for node in nodes}
         return dg.Definitions(
             assets=[
                 _step("reference_tables", reference, runner, translator),
                 _step("daily_tables", daily, runner, translator),
-            ]
+            ],
+            asset_checks=proof_checks(specs, runner),
         )
 
 
@@ -44,7 +48,7 @@ def _step(
     name: str, nodes: Sequence[Node], runner: DbtRunner, translator: DagsterDbtTranslator
 ) -> dg.AssetsDefinition:
     specs = {node["unique_id"]: _spec(node, runner, translator) for node in nodes}
-    checks = _checks(specs, runner, translator) | leakage_checks(specs, runner)
+    checks = _checks(specs, runner, translator) | sql_checks(specs) | leakage_checks(specs, runner)
     is_by_day = any(spec.partitions_def for spec in specs.values())
 
     @dg.multi_asset(

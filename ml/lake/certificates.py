@@ -114,6 +114,20 @@ def add_verdict(con: sa.Connection, edition: int, verdict: Verdict) -> None:
     )
 
 
+def failed(con: sa.Connection, check: str) -> set[str]:
+    """The tables that a check failed for some days, and has not passed for all days since."""
+    found: set[str] = set()
+    said = con.execute(
+        sa.select(_VERDICTS).where(_VERDICTS.c.check_name == check).order_by(_VERDICTS.c.id)
+    ).mappings()
+    for row in said:
+        if not row["is_passed"]:
+            found.add(row["table_name"])
+        elif (row["first_day"], row["last_day"]) == (date.min, date.max):
+            found.discard(row["table_name"])
+    return found
+
+
 def uncertified(con: sa.Connection, edition: int, table: str, days: Iterable[date]) -> dict[date, str]:
     """Those of the days whose rows in the edition are not known to have passed, with the reason."""
     if not sa.inspect(con).has_table(_PUBLISHED.name):

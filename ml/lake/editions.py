@@ -113,6 +113,11 @@ class Editions:
         with self._engine.begin() as con:
             certificates.add_verdict(con, number, verdict)
 
+    def failed(self, check: str) -> set[str]:
+        """Tables that a check found wrong, and not right since."""
+        with self._engine.connect() as con:
+            return certificates.failed(con, check)
+
     def uncertified(self, number: int, table: str, days: Iterable[date]) -> dict[date, str]:
         """Days whose rows in an edition are not known to have passed their checks, with the reason."""
         with self._engine.connect() as con:

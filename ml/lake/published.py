@@ -98,13 +98,17 @@ class Published:
         if found:
             raise Uncertified(table, edition.id, found)
 
-    def judge(self, verdict: Verdict) -> None:
-        """Record what a check found of the newest edition's rows.
+    def judge(self, verdict: Verdict, edition: Edition | None = None) -> None:
+        """Record what a check found of the rows of an edition, or of the newest.
 
         A check that fails takes certified rows' certificate away until they are published anew or it passes.
         """
         with turn(self._lock, 600):
-            self._editions.judge(self.edition().id, verdict)
+            self._editions.judge((edition or self.edition()).id, verdict)
+
+    def failed(self, check: str) -> set[str]:
+        """The tables of which a check has found some day's rows wrong, and not all days' right since."""
+        return self._editions.failed(check)
 
     def days(self, table: str, edition: Edition) -> list[date]:
         """The days that have rows, in order; reads no rows."""

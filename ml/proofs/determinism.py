@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ml.proofs.comparing import Cell, Comparison
-from ml.proofs.rebuild import Scratch, Snapshot, Table
+from ml.proofs.rebuild import Scratch, Snapshot, Table, upstream
 
 THREADS = (1, 2, 4)
 _FIRST = "first"
@@ -69,8 +69,9 @@ def unrepeatable(
 
 
 def _build(scratch: Scratch, tables: Sequence[Table], table: Table, threads: int) -> None:
-    """Compute the one table, the others being shown as they stand."""
-    shown = [replace(one, is_view=False) if one is table else one for one in tables]
+    """Compute the one table, those that it is made from being shown as they stand."""
+    made_from = upstream(tables, [table.relation])
+    shown = [replace(one, is_view=False) if one is table else one for one in made_from]
     scratch.connection.execute(f"set threads = {threads}; pragma verify_parallelism")
     scratch.rebuild(shown, keep="nothing", only={table.relation})
     scratch.connection.execute("pragma disable_verify_parallelism")

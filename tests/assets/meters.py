@@ -19,7 +19,7 @@ from assets.automation import LANDED_JOB, run_tags, selection
 from assets.components import DbtTables, LandedSource, PredictionModel
 from assets.components.prediction_model import DeclaredModel
 from assets.dbt_runner import DbtRunner
-from assets.resources import JsonValues, Platform
+from assets.definitions import assemble
 from assets.table_code import ProjectCode, project_code
 from ml.arrivals import Segment, due_segments, stale_segments
 from ml.lake.published import Published
@@ -130,21 +130,15 @@ class Meters:
         return definitions.resolve_job_def(wanted.name if wanted else LANDED_JOB)
 
     def definitions(self) -> dg.Definitions:
-        """The project's assets and the job over all of them."""
+        """The project's assets, and the jobs over them."""
         context = dg.ComponentTree.for_test().load_context
         components = [
             *(LandedSource(source) for source in declared_sources(self.settings.project)),
             DbtTables(owners=["team:meters"]),
             PredictionModel(DeclaredModel.parse(self.model)),
         ]
-        job = dg.define_asset_job(LANDED_JOB, selection=dg.AssetSelection.all())
-        assembled = dg.Definitions(
-            jobs=[job],
-            resources={"platform": Platform(), "io_manager": JsonValues()},
-            executor=dg.in_process_executor,
-        )
         with disable_dagster_warnings():  # as Dagster does where it loads components itself
-            return dg.Definitions.merge(*(one.build_defs(context) for one in components), assembled)
+            return assemble(dg.Definitions.merge(*(one.build_defs(context) for one in components)))
 
     def run(
         self,

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
-from assets.automation import LANDED_JOB, selection
+from assets.automation import LANDED_JOB, PROOFS_JOB, selection
 from assets.definitions import build
 from ml.arrivals import Segment
 from tests.project_folder import ROOT
@@ -103,7 +103,28 @@ def test_new_days_touch_no_reference_table(graph: AssetGraph) -> None:
     assert not touched & {"raw/planes", "raw/schedules", "staging/stg_planes", "staging/stg_airlines"}
 
 
-def test_there_is_one_job_and_one_sensor_that_runs_it() -> None:
+def test_every_table_is_checked_for_sql_that_does_not_repeat(graph: AssetGraph) -> None:
+    linted = {key.asset_key.path[-1] for key in graph.asset_check_keys if key.name == "deterministic_sql"}
+    assert linted == GRAPH["staging"] | GRAPH["intermediate"] | GRAPH["features"] | GRAPH["labels"]
+    assert all(graph.get(key).blocking for key in graph.asset_check_keys if key.name == "deterministic_sql")
+
+
+def test_proofs_run_every_night_and_not_with_landed_files(graph: AssetGraph) -> None:
+    definitions = build()
+    steps = {
+        name: {node.name for node in definitions.resolve_job_def(name).nodes}
+        for name in (PROOFS_JOB, LANDED_JOB)
+    }
+    assert steps[PROOFS_JOB] == {"incremental_equals_full", "same_with_any_threads"}
+    assert not steps[PROOFS_JOB] & steps[LANDED_JOB]
+    proved = {key for key in graph.asset_check_keys if key.name in steps[PROOFS_JOB]}
+    assert {key.asset_key.path[-1] for key in proved} >= {"flight_features", "flight_labels", "stg_planes"}
+    schedule = definitions.resolve_schedule_def("nightly_proofs")
+    assert schedule.job_name == PROOFS_JOB
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+
+
+def test_one_sensor_runs_what_landed() -> None:
     definitions = build()
     sensor = definitions.resolve_sensor_def("landing")
     assert sensor.job_name == LANDED_JOB
