@@ -17,7 +17,7 @@ from dagster._core.storage.tags import (
 
 from assets.components.landed_source import sound_files
 from assets.dbt_runner import DbtRunner
-from assets.keys import FILES_TAG, raw_key
+from assets.keys import FILES_TAG, STALE_TAG, raw_key
 from ml.arrivals import Segment, due_segments, refuse_misnamed
 from ml.settings import Settings
 from ml.sources import failures
@@ -45,7 +45,7 @@ def run_tags(segment: Segment) -> dict[str, str]:
         ASSET_PARTITION_RANGE_START_TAG: str(segment.first_day),
         ASSET_PARTITION_RANGE_END_TAG: str(segment.last_day),
         FILES_TAG: segment.digest,
-    }
+    } | ({STALE_TAG: "true"} if segment.tables else {})
 
 
 def selection(segment: Segment, graph: BaseAssetGraph[BaseAssetNode]) -> Iterator[dg.AssetKey]:

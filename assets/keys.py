@@ -35,6 +35,10 @@ def model_key(model: str, step: str) -> dg.AssetKey:
 FILES_TAG = "headwater/files"
 
 
+# On a run of days whose tables are stale; there may be others, which another run computes.
+STALE_TAG = "headwater/stale"
+
+
 def is_automated(context: dg.AssetExecutionContext) -> bool:
     """Whether files asked for this run, so that policies hold, and not a person, who means what he asks."""
     return FILES_TAG in context.run.tags

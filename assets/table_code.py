@@ -15,7 +15,7 @@ from assets.keys import source_of
 from ml.canonical import digest
 from ml.tables import Table, raw_name
 
-_FORMAT = 1  # of the digests: another number, and everything is computed anew
+_FORMAT = 2  # of the digests: another number, and everything is computed anew
 _DAYS = {"start_day": "2000-01-01", "end_day": "2000-01-01"}
 _META = ("reach_days", "lookback_days", "publish", "keep_days")
 _SETTINGS = (

@@ -174,6 +174,31 @@ class Uncertified(HeadwaterError):
         )
 
 
+class MadeByOtherCode(HeadwaterError):
+    """Rows were to be trained on that are not made by the SQL there is now, or not all by the same."""
+
+    def __init__(self, table: str, edition: int, days: Iterable[date], n_days: int) -> None:
+        self.days = sorted(days)
+        first, last = self.days[0], self.days[-1]
+        of = f"{first}" if first == last else f"{first} to {last}"
+        super().__init__(
+            f'Rows of "{table}" of {of} ({len(self.days)} of {n_days} days) in edition {edition} are not '
+            "known to be made by the same SQL, of the table and of all it is made from, as the others or as "
+            "there is now. No training set is made of them: run `make up`, which computes stale days anew."
+        )
+
+
+class OtherCodeNow(HeadwaterError):
+    """The rows of a training set were made by other SQL than there is by the time a model is trained."""
+
+    def __init__(self, model: str, tables: Iterable[str]) -> None:
+        told = ", ".join(f'"{table}"' for table in sorted(tables))
+        super().__init__(
+            f'The training set of model "{model}" was made when the SQL of {told}, or of what that is made '
+            "from, was another. Run `make up`, or materialize the training set again."
+        )
+
+
 class UncertifiedInputs(HeadwaterError):
     """A table would be made from rows that did not pass their blocking checks."""
 

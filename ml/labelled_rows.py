@@ -4,7 +4,7 @@ Which days are for what is the split's matter; publishing is the lake's.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -45,7 +45,9 @@ class Published(Protocol[E]):
         last_day: date | None = None,
     ) -> Any: ...
 
-    def refuse_uncertified(self, table: str, days: Sequence[date], *, edition: E) -> None: ...
+    def refuse_uncertified(
+        self, table: str, days: Sequence[date], *, edition: E, code: str | None = None
+    ) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,15 @@ class Selection:
 
 @dataclass(frozen=True)
 class LabelledRows(Generic[E]):
-    """Reads what a selection names from one edition."""
+    """Reads what a selection names from one edition.
+
+    `codes` names by table the code that its rows must be made by; without, all must be made by the same.
+    """
 
     published: Published[E]
     edition: E
     selection: Selection
+    codes: Mapping[str, str] = field(default_factory=dict)
 
     def labels(self, span: Span | None = None) -> Any:
         """Key, day, label and condition, of some days or all; raises ColumnMissing or DuplicateKeys."""
@@ -85,7 +91,7 @@ class LabelledRows(Generic[E]):
         """Features with their labels of both spans, sorted by prediction_at, then key.
 
         Without a span to train on, the first table is empty. Raises ColumnMissing, DuplicateKeys, or
-        Uncertified when rows of either table have not passed their blocking checks.
+        Uncertified or MadeByOtherCode when rows of either table have not passed their blocking checks.
         """
         chosen = self.selection
         columns = [chosen.key, "prediction_at", "day", *chosen.columns]
@@ -109,7 +115,7 @@ class LabelledRows(Generic[E]):
     def _refuse_uncertified(self, table: str, rows: Any, spans: Sequence[Span]) -> None:
         days = sorted(pc.unique(rows["day"]).to_pylist())
         read = [day for day in days if any(span.first_day <= day <= span.last_day for span in spans)]
-        self.published.refuse_uncertified(table, read, edition=self.edition)
+        self.published.refuse_uncertified(table, read, edition=self.edition, code=self.codes.get(table))
 
     def _columns(self, table: str, columns: list[str], span: Span | None) -> Any:
         days = {"first_day": span.first_day, "last_day": span.last_day} if span else {}

@@ -78,6 +78,26 @@ class Traces:
         return max(changed.get(None, 0), *read)
 
 
+def unsettled(traces: Traces, days: Sequence[date]) -> dict[str, set[date | None]]:
+    """By table, those of the days whose rows are stale or made from stale rows; never built ones left out."""
+    found: dict[str, set[date | None]] = {}
+    for name in sorted(traces.tables, key=lambda one: len(ancestors(traces.tables, one))):
+        table = traces.tables[name]
+        late = {day for day in traces.stale(name, days) if (name, day) in traces.builds}
+        for parent in set(table.parents) & found.keys():
+            late |= _reached(table, found[parent], days)
+        found[name] = late
+    return found
+
+
+def _reached(table: Table, late: set[date | None], days: Sequence[date]) -> set[date | None]:
+    """Those of the days of a table that read any of the `late` days of a parent."""
+    if not table.is_daily:
+        return {None for _ in late}
+    reads = {day + n * _DAY for day in late if day for n in range(-table.reach_days, table.lookback_days + 1)}
+    return {day for day in days if None in late or day in reads}
+
+
 def next_wave(traces: Traces, pending: set[str], days: Sequence[date]) -> set[str]:
     """Those of the pending tables that are stale and wait for no other pending one; empty: all is done.
 

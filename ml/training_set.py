@@ -4,7 +4,7 @@ Publishing tables is the lake's matter, fitting is training's.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Self
 
@@ -33,13 +33,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `TrainingSet.load` needs to read the same rows again, and to know that they are the same."""
+    """What `TrainingSet.load` needs to read the same rows again, and to know that they are the same.
+
+    `codes` names by table the code that made its rows; empty where nobody said which it had to be.
+    """
 
     selection: Selection
     edition_id: int
     snapshots: Mapping[str, int]
     train: Part
     test: Part
+    codes: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Canonical JSON."""
@@ -62,7 +66,8 @@ class TrainingSet:
     @classmethod
     def load(cls, manifest: Manifest, published: Published[E]) -> Self:
         """Read the manifest's rows again; raises RowsChanged when they are not the same values."""
-        source = LabelledRows(published, published.edition(manifest.edition_id), manifest.selection)
+        edition = published.edition(manifest.edition_id)
+        source = LabelledRows(published, edition, manifest.selection, manifest.codes)
         train_span, test_span = _span(manifest.train), _span(manifest.test)
         labels = source.labels(Span(train_span.first_day, test_span.last_day))
         train, test = source.join(labels, train_span, test_span)
@@ -75,15 +80,21 @@ class TrainingSet:
         return cls(train, test, manifest)
 
 
-def assemble(published: Published[E], declaration: ModelDeclaration, edition: E | None = None) -> TrainingSet:
+def assemble(
+    published: Published[E],
+    declaration: ModelDeclaration,
+    edition: E | None = None,
+    codes: Mapping[str, str] | None = None,
+) -> TrainingSet:
     """Join features and labels of one edition and split them by the declaration.
 
-    Rows without label are left out; training rows also where `train_only_where` isn't true. Raises
-    EmptySplit, DuplicateKeys or ColumnMissing.
+    Rows without label are left out; training rows also where `train_only_where` isn't true. All rows must be
+    made by the code that `codes` names by table, or by one and the same. Raises EmptySplit, DuplicateKeys,
+    ColumnMissing, Uncertified or MadeByOtherCode.
     """
     edition = edition or published.edition()
     selection = select(declaration)
-    source = LabelledRows(published, edition, selection)
+    source = LabelledRows(published, edition, selection, codes or {})
     labels = source.labels()
     days = source.labelled_days(labels)
     train_span, test_span = split_days(declaration.name, declaration.split, days)
@@ -95,6 +106,7 @@ def assemble(published: Published[E], declaration: ModelDeclaration, edition: E 
         snapshots={table: edition.snapshots[table] for table in tables},
         train=_part(train, "train", selection, train_span),
         test=_part(test, "test", selection, test_span),
+        codes={table: codes[table] for table in tables if table in codes} if codes else {},
     )
     return TrainingSet(train, test, manifest)
 
@@ -122,7 +134,8 @@ def rows_for(training_set: TrainingSet, declaration: ModelDeclaration, published
     if set(wanted.columns) <= set(training_set.test.column_names):
         return training_set.test
     selection = replace(manifest.selection, features_table=wanted.table, columns=wanted.columns)
-    source = LabelledRows(published, published.edition(manifest.edition_id), selection)
+    edition = published.edition(manifest.edition_id)
+    source = LabelledRows(published, edition, selection, manifest.codes)
     span = _span(manifest.test)
     try:
         return source.join(source.labels(span), None, span)[1]

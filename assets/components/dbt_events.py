@@ -3,7 +3,7 @@
 Which tables there are is the component's; how they are stored is the lake's.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -11,11 +11,12 @@ from typing import Any
 import dagster as dg
 from dagster_dbt.asset_utils import get_upstream_unique_ids
 
+from assets.components.certifying import certificates, renew
 from assets.components.column_lineage import column_lineage
 from assets.components.leakage_check import leakage_results
 from assets.components.sql_check import sql_results
 from assets.components.table_builds import StepBuilds
-from assets.dbt_nodes import Node, is_daily, table_meta, tests_of
+from assets.dbt_nodes import Node, is_daily, table_meta
 from assets.dbt_runner import DbtRunner, NodeResult
 from assets.keys import source_of
 from assets.resources import Platform
@@ -91,8 +92,9 @@ def table_events(
         left = {id_: node for id_, node in by_id.items() if not failed and id_ not in built}
         with turn.connect() as connection:
             facts = {id_: _facts(connection, node, step) for id_, node in (built | left).items()}
-            certificates = _certificates(step, built, checks, results, builds)
-            edition = {} if failed else _publish(connection, built, step, builds, certificates)
+            keys = {node["name"]: specs[id_].key for id_, node in built.items()}
+            certified = certificates(step.platform.published(), builds, keys, checks, results)
+            edition = {} if failed else _publish(connection, built, step, builds, certified)
         if not failed:
             builds.commit(r.unique_id for r in results if r.unique_id.startswith("unit_test."))
     for unique_id in _upstream_first(built | left, builds):
@@ -168,37 +170,12 @@ def _facts(connection: Any, node: Node, step: BuiltTables) -> dict[str, Any]:
     return {"dagster/row_count": total, "dagster/partition_row_count": written}
 
 
-def _certificates(
-    step: BuiltTables,
-    built: Mapping[str, Node],
-    checks: Mapping[str, dg.AssetCheckSpec],
-    results: Sequence[NodeResult],
-    builds: StepBuilds,
-) -> dict[str, Certificate]:
-    """By table, its blocking checks and those that passed just now, whichever of them the run selected."""
-    passed = {result.unique_id for result in results if result.status == "pass"}
-    certificates = {}
-    for unique_id, node in built.items():
-        blocking = [test for test in tests_of(step.runner.manifest, unique_id) if _is_blocking(checks, test)]
-        certificates[node["name"]] = Certificate(
-            run=step.run,
-            required=tuple(checks[test].name for test in blocking),
-            passed=tuple(checks[test].name for test in blocking if test in passed),
-            data_version=builds.version(node["name"]),
-        )
-    return certificates
-
-
-def _is_blocking(checks: Mapping[str, dg.AssetCheckSpec], test: str) -> bool:
-    return test in checks and checks[test].blocking
-
-
 def _publish(
     connection: Any,
     built: Mapping[str, Node],
     step: BuiltTables,
     builds: StepBuilds,
-    certificates: Mapping[str, Certificate],
+    certified: Mapping[str, Certificate],
 ) -> dict[str, Any]:
     batches = {}
     for node in built.values():
@@ -214,13 +191,14 @@ def _publish(
             first_day=first,
             last_day=last,
             keep_days=meta.get("keep_days"),
-            certificate=certificates[node["name"]],
+            certificate=certified[node["name"]],
         )
     published = step.platform.published()
     edition = published.publish(batches).id if batches else None
     if step.first_day is not None and builds.is_whole:
         files = _files(connection, step.first_day, step.last_day)
         builds.computed.record(files, edition or published.edition().id)
+    renew(published, builds)
     return {"edition": edition} if edition else {}
 
 

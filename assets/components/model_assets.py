@@ -11,8 +11,9 @@ import dagster as dg
 
 from assets.components import model_metadata as metadata
 from assets.components.model_steps import Steps
-from assets.keys import is_automated, model_key
+from assets.keys import STALE_TAG, is_automated, model_key
 from assets.resources import Platform
+from ml.errors import MadeByOtherCode
 
 Value = dict[str, Any]
 
@@ -65,12 +66,19 @@ def training_set(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.As
 
         A run that files asked for makes it only when the declared policy says that a retrain is due.
         """
-        decision = steps.retrain_decision(platform)
-        context.log.info(f"retrain policy: {decision.reason}")
-        if is_automated(context) and not decision.is_due:
-            yield dg.AssetObservation(context.asset_key, metadata={"retrain": f"not due: {decision.reason}"})
+        try:
+            decision = steps.retrain_decision(platform)
+            context.log.info(f"retrain policy: {decision.reason}")
+            if is_automated(context) and not decision.is_due:
+                observed = {"retrain": f"not due: {decision.reason}"}
+                yield dg.AssetObservation(context.asset_key, metadata=observed)
+                return
+            manifest = steps.assemble(platform)
+        except MadeByOtherCode as refusal:
+            if STALE_TAG not in context.run.tags:
+                raise
+            yield dg.AssetObservation(context.asset_key, metadata={"retrain": f"waits: {refusal}"})
             return
-        manifest = steps.assemble(platform)
         yield dg.MaterializeResult(
             value=steps.as_value(manifest),
             data_version=dg.DataVersion(manifest.train.rows_sha256[:16]),

@@ -15,6 +15,7 @@ from assets.table_code import canonical_sql, project_code
 from ml import canonical, gate, packaging, promotion, report, retrain
 from ml.bundle import Bundle
 from ml.declaration import ModelDeclaration
+from ml.errors import OtherCodeNow
 from ml.evaluation import Evaluation, evaluate
 from ml.feature_definition import FeatureDefinition
 from ml.plots import Picture, draw
@@ -68,6 +69,13 @@ class Steps:
         return lineage_code(tables, (self.declaration.features.table, self.declaration.label.table))
 
     @property
+    def _codes(self) -> dict[str, str]:
+        """The code that the rows of features and labels must be made by."""
+        tables = project_code(self.runner).tables
+        names = (self.declaration.features.table, self.declaration.label.table)
+        return {name: lineage_code(tables, [name]) for name in names}
+
+    @property
     def training_code(self) -> str:
         """What a candidate is made by: what training reads of the declaration, and the SQL for serving."""
         online = project_code(self.runner).online.get(self.declaration.features.table, "")
@@ -91,14 +99,18 @@ class Steps:
     def assemble(self, platform: Platform) -> Manifest:
         """Read and split the rows of the newest edition, which stays readable until the next training."""
         published = platform.published()
-        rows = assemble(published, self.declaration)
+        rows = assemble(published, self.declaration, codes=self._codes)
         published.tag(published.edition(rows.manifest.edition_id), f"{self.declaration.name}/training")
         self._remember(rows)
         return rows.manifest
 
     def train(self, platform: Platform, training_set: Value) -> Bundle:
-        """Train on the manifest's rows and register the bundle."""
-        rows = self._load(platform, training_set)
+        """Train on the manifest's rows and register the bundle; raises OtherCodeNow."""
+        rows, codes = self._load(platform, training_set), self._codes
+        if rows.manifest.codes != codes:
+            raise OtherCodeNow(
+                self.declaration.name, (t for t in codes if rows.manifest.codes.get(t) != codes[t])
+            )
         bundle = train(rows, self.declaration, self._definition(platform), code=self.lineage_code)
         promotion.register(platform.ledger(), platform.registry(), bundle, ACTOR)
         return bundle

@@ -3,7 +3,7 @@
 Building is dbt's, storing the register is `ml.computed`'s, publishing is `dbt_events`'.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -11,8 +11,8 @@ from assets.table_code import ProjectCode
 from ml.canonical import digest
 from ml.computed import Arrival, Build, Computed, Key
 from ml.errors import UncertifiedInputs
-from ml.stale import Traces, inputs, next_wave, window
-from ml.tables import raw_name
+from ml.stale import Traces, inputs, next_wave, unsettled, window
+from ml.tables import lineage_code, raw_name
 
 _ASKED = "it was asked for"
 
@@ -99,6 +99,23 @@ class StepBuilds:
         """Store all that was noted: readers see these rows now."""
         self.computed.write(self._new)
         self.computed.pass_unit_tests({test: self.code.unit_tests[test] for test in passed_unit_tests})
+
+    def lineage(self, name: str) -> str:
+        """The code of a table and of all that it is made from."""
+        return lineage_code(self.code.tables, [name])
+
+    def settled(self, days: Sequence[date]) -> set[str]:
+        """The tables whose rows of these days, as far as there are any, are all what their lineage makes."""
+        return {name for name, late in unsettled(self._traces, days).items() if not late}
+
+    def read_days(self) -> list[date]:
+        """The days of the run, and all that any table reads for them, through others too."""
+        if self.first is None or self.last is None:
+            return []
+        back = sum(table.lookback_days for table in self.code.tables.values())
+        ahead = max((table.reach_days for table in self.code.tables.values()), default=0)
+        first, last = self.first.toordinal() - back, self.last.toordinal() + ahead
+        return [date.fromordinal(n) for n in range(first, last + 1)]
 
     @property
     def is_whole(self) -> bool:

@@ -1,9 +1,11 @@
 """Which published rows may be trained on: those whose blocking checks are known to have passed.
 
-Kept beside the editions, day by day. Running checks, and saying which there are, does not belong here.
+Kept beside the editions, day by day. Running checks does not belong here; by what code rows were made is
+`codes`'.
 """
 
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -42,13 +44,15 @@ _VERDICTS = sa.Table(
 class Certificate:
     """What is known of rows when they are published: the blocking checks declared, and those that passed.
 
-    A required check that did not run yet may be passed later, by a verdict. `data_version` names the rows.
+    A required check that did not run yet may be passed later, by a verdict. `data_version` names the rows;
+    `code` the SQL of the table and of all that it is made from, empty when not all of it made them.
     """
 
     run: str
     required: tuple[str, ...]
     passed: tuple[str, ...]
     data_version: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,45 +134,58 @@ def failed(con: sa.Connection, check: str) -> set[str]:
 
 def uncertified(con: sa.Connection, edition: int, table: str, days: Iterable[date]) -> dict[date, str]:
     """Those of the days whose rows in the edition are not known to have passed, with the reason."""
+    asked = sorted(days)
+    made = publishes(con, edition, table, asked)
+    query = sa.select(_VERDICTS).where(_VERDICTS.c.table_name == table).order_by(_VERDICTS.c.id)
+    said = by_day(con.execute(query).mappings().all(), asked) if made else {}
+    return {day: why for day in asked if (why := _why(made.get(day), said.get(day, ())))}
+
+
+@dataclass(frozen=True)
+class Publish:
+    """The publish that gave an edition its rows of a day; `before` is the edition that replaced them."""
+
+    row: Mapping[str, Any]
+    before: int | None
+
+    def has(self, edition: int) -> bool:
+        """Whether an edition has these rows."""
+        return bool(self.row["edition_id"] <= edition and (self.before is None or edition < self.before))
+
+
+def publishes(con: sa.Connection, edition: int, table: str, days: Sequence[date]) -> dict[date, Publish]:
+    """By day, in order, where its rows in an edition come from, as far as that is known."""
     if not sa.inspect(con).has_table(_PUBLISHED.name):
-        return dict.fromkeys(days, "they were published before certificates were kept")
-    query = sa.select(_PUBLISHED).where(_PUBLISHED.c.table_name == table)
-    published = con.execute(query.order_by(_PUBLISHED.c.edition_id.desc())).mappings().all()
-    asked = sa.select(_VERDICTS).where(_VERDICTS.c.table_name == table).order_by(_VERDICTS.c.id)
-    verdicts = con.execute(asked).mappings().all()
+        return {}
+    query = sa.select(_PUBLISHED).where(_PUBLISHED.c.table_name == table).order_by(_PUBLISHED.c.edition_id)
     found = {}
-    for day in days:
-        why = _why([row for row in published if _is_of(row, day)], verdicts, edition, day)
-        if why:
-            found[day] = why
+    for day, rows in by_day(con.execute(query).mappings().all(), days).items():
+        made = [row for row in rows if row["edition_id"] <= edition]
+        if made:
+            found[day] = Publish(made[-1], next((row["edition_id"] for row in rows[len(made) :]), None))
     return found
 
 
-def _why(covering: Sequence[Any], verdicts: Sequence[Any], edition: int, day: date) -> str | None:
-    """Why a day is not certified; `covering` are the publishes of that day, newest first."""
-    made = next((row for row in covering if row["edition_id"] <= edition), None)
+def by_day(rows: Iterable[Any], days: Sequence[date]) -> dict[date, list[Any]]:
+    """The rows (of `first_day` to `last_day`, both included) that are of each of the days, given in order."""
+    found: dict[date, list[Any]] = {day: [] for day in days}
+    for row in rows:
+        for day in days[bisect_left(days, row["first_day"]) : bisect_right(days, row["last_day"])]:
+            found[day].append(row)
+    return found
+
+
+def _why(made: Publish | None, verdicts: Iterable[Any]) -> str | None:
+    """Why a day is not certified."""
     if made is None:
         return "they were published before certificates were kept"
-    if made["required"] is None:
-        return f"edition {made['edition_id']} was published by a call that names no checks"
-    later = min(
-        (row["edition_id"] for row in covering if row["edition_id"] > made["edition_id"]), default=None
-    )
-    said: dict[str, Mapping[str, Any]] = {
-        row["check_name"]: row
-        for row in verdicts
-        if _is_of(row, day)
-        and row["edition_id"] >= made["edition_id"]
-        and (later is None or row["edition_id"] < later)
-    }
+    if made.row["required"] is None:
+        return f"edition {made.row['edition_id']} was published by a call that names no checks"
+    said = {row["check_name"]: row for row in verdicts if made.has(row["edition_id"])}
     for name, row in said.items():
         if not row["is_passed"]:
             return f"the check {name!r} failed in run {row['run']}"
-    missing = set(json.loads(made["required"])) - set(json.loads(made["passed"])) - set(said)
+    missing = set(json.loads(made.row["required"])) - set(json.loads(made.row["passed"])) - set(said)
     if missing:
-        return f"the check {min(missing)!r} did not pass in run {made['run']}"
+        return f"the check {min(missing)!r} did not pass in run {made.row['run']}"
     return None
-
-
-def _is_of(row: Any, day: date) -> bool:
-    return bool(row["first_day"] <= day <= row["last_day"])

@@ -14,8 +14,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from ml.errors import NothingPublished, UnknownTag
-from ml.lake import certificates
+from ml.lake import certificates, codes
 from ml.lake.certificates import Publishing, Verdict
+from ml.lake.codes import Renewal
 
 _METADATA = sa.MetaData()
 _EDITIONS = sa.Table(
@@ -73,6 +74,7 @@ class Editions:
                 con.exec_driver_sql("pragma journal_mode = wal")  # who reads never waits for who writes
         _METADATA.create_all(self._engine)
         certificates.create_tables(self._engine)
+        codes.create_tables(self._engine)
 
     def get(self, number: int | None = None) -> Edition:
         """The edition of that number, or the newest. Raises NothingPublished."""
@@ -93,7 +95,9 @@ class Editions:
             ]
             if rows:
                 con.execute(_SNAPSHOTS.insert(), rows)
+            made = list(made)
             certificates.add(con, number, made)
+            codes.add(con, number, made)
         return Edition(number, at, MappingProxyType(dict(snapshots)))
 
     def forget(self, keep_editions: int, pinned: frozenset[int] = frozenset()) -> list[Edition]:
@@ -122,6 +126,23 @@ class Editions:
         """Days whose rows in an edition are not known to have passed their checks, with the reason."""
         with self._engine.connect() as con:
             return certificates.uncertified(con, number, table, days)
+
+    def renew(self, number: int, renewal: Renewal) -> None:
+        """Record that all rows which a table has are what a code makes."""
+        with self._engine.begin() as con:
+            codes.renew(con, number, renewal)
+
+    def codes(self) -> dict[str, str]:
+        """By table, the code that last was that of all its rows."""
+        if self._file and not self._file.exists():
+            return {}
+        with self._engine.connect() as con:
+            return codes.whole(con)
+
+    def coded_otherwise(self, number: int, table: str, days: Iterable[date], code: str | None) -> list[date]:
+        """Days whose rows in an edition are not known to be made by a code, or by one and the same."""
+        with self._engine.connect() as con:
+            return codes.otherwise(con, number, table, days, code)
 
     def tag(self, number: int, name: str) -> None:
         """Name an edition; a name is moved when it is given again."""

@@ -5,17 +5,18 @@ workshop does not belong here, nor does deciding what is published.
 """
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from ml.errors import BadBatch, NothingPublished, Uncertified, UnknownTable
+from ml.errors import BadBatch, MadeByOtherCode, NothingPublished, Uncertified, UnknownTable
 from ml.lake import expiry, iceberg
 from ml.lake.batches import PublishBatch, checked
 from ml.lake.certificates import Certificate, Publishing, Verdict
+from ml.lake.codes import Renewal
 from ml.lake.editions import Edition, Editions, database_url, snapshots_of
 from ml.lake.reading import read
 from ml.lake.turn import turn
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog.sql import SqlCatalog
     from pyiceberg.table import Table
 
-__all__ = ["Certificate", "Edition", "PublishBatch", "Published", "Verdict"]
+__all__ = ["Certificate", "Edition", "PublishBatch", "Published", "Renewal", "Verdict"]
 
 _KEEP_EDITIONS = 40  # without a tag; what a publish of a day costs grows by 1 ms a table with each
 _SWEEP_EVERY = 50  # editions
@@ -89,14 +90,29 @@ class Published:
         snapshot = self._snapshot(table, edition)
         return read(self._load(table), snapshot, columns, first_day, last_day)
 
-    def refuse_uncertified(self, table: str, days: Iterable[date], *, edition: Edition) -> None:
+    def refuse_uncertified(
+        self, table: str, days: Sequence[date], *, edition: Edition, code: str | None = None
+    ) -> None:
         """Refuse days whose rows in an edition are not known to have passed their blocking checks.
 
-        Raises Uncertified, which names the days and the failed check.
+        All must be made by `code`, or, where none is named, by one and the same. Raises Uncertified, which
+        names the days and the failed check, or MadeByOtherCode.
         """
         found = self._editions.uncertified(edition.id, table, days)
         if found:
             raise Uncertified(table, edition.id, found)
+        others = self._editions.coded_otherwise(edition.id, table, days, code)
+        if others:
+            raise MadeByOtherCode(table, edition.id, others, len(days))
+
+    def renew(self, renewal: Renewal) -> None:
+        """Record that all rows which a table has in the newest edition are what a code makes."""
+        with turn(self._lock, 600):
+            self._editions.renew(self.edition().id, renewal)
+
+    def codes(self) -> dict[str, str]:
+        """By table, the code that last was known to make all of its rows."""
+        return self._editions.codes()
 
     def judge(self, verdict: Verdict, edition: Edition | None = None) -> None:
         """Record what a check found of the rows of an edition, or of the newest.

@@ -218,7 +218,9 @@ class Tables:
         found = pa.concat_tables([found.slice(0, 777), found.slice(777)])
         return found.select(columns) if columns else found
 
-    def refuse_uncertified(self, table: str, days: Sequence[date], *, edition: Edition) -> None:
+    def refuse_uncertified(
+        self, table: str, days: Sequence[date], *, edition: Edition, code: str | None = None
+    ) -> None:
         """Refuse the days that are noted as such."""
         found = {day: self.uncertified[table, day] for day in days if (table, day) in self.uncertified}
         if found:
