@@ -69,12 +69,19 @@ class NothingToServe(HeadwaterError):
 
 
 class NothingToAudit(HeadwaterError):
-    """An audit was asked for before any day was computed."""
+    """An audit or a proof was asked for before any day was computed."""
 
     def __init__(self, *, home: Path) -> None:
         super().__init__(
-            f"No day is computed in {home} yet: there is nothing to audit. Run `headwater up` first."
+            f"No day is computed in {home} yet: there is nothing to look at. Run `headwater up` first."
         )
+
+
+class NotProved(HeadwaterError):
+    """A table was named for a proof that the project does not have, or that holds no rows of its own."""
+
+    def __init__(self, *, table: str, known: Iterable[str]) -> None:
+        super().__init__(f'"{table}" is no table that holds rows. {nearest(table, known)}')
 
 
 class NotAudited(HeadwaterError):

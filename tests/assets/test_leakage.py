@@ -1,4 +1,4 @@
-"""The leakage audit on the real project: nothing in weeks of real days, and a planted leak stops a run."""
+"""Audit and proofs on the real project: nothing in weeks of real days, and a planted leak stops a run."""
 
 import json
 import shutil
@@ -17,6 +17,7 @@ from assets.compiled_tables import audited_tables
 from assets.components.leakage_check import leakage_results
 from assets.dbt_runner import DbtRunner
 from assets.definitions import build as definitions
+from assets.table_proofs import PROOFS
 from headwater.cli import main
 from headwater.instance import environment
 from headwater.nycflights import land
@@ -46,6 +47,10 @@ def weeks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         arrivals = [Arrival("flights", day, str(day)) for day in (FIRST, LAST)]
         Computed(settings).record(arrivals, 1)
         yield settings
+
+
+def prove(*args: str) -> Result:
+    return CliRunner().invoke(main, ["prove", *args])
 
 
 def audit(*args: str) -> Result:
@@ -82,6 +87,34 @@ def test_each_table_of_a_run_has_its_own_result(weeks: Settings) -> None:
     assert [result.unique_id.split(".")[2] for result in results] == [id_.split(".")[2] for id_ in ids]
     assert {result.status for result in results} == {"pass"}
     assert all("2013-03-10" in result.message for result in results)
+
+
+def test_the_same_weeks_are_what_a_full_rebuild_gives_with_any_number_of_threads(weeks: Settings) -> None:
+    answered = prove("--json")
+    told = json.loads(answered.output)
+    assert answered.exit_code == 0
+    assert "flight_features" in told["tables"]
+    for proof in PROOFS:
+        assert (told[proof]["faults"], told[proof]["stale"]) == ({}, {})
+        assert told[proof]["days"][1] == str(LAST)
+
+
+def test_a_changed_cell_is_told_by_the_command(weeks: Settings) -> None:
+    changed = (
+        "update labels.flight_labels set is_late = not is_late where flight_id = (select min(flight_id) "
+    )
+    changed += (
+        "from labels.flight_labels where is_late is not null and day = '2013-03-10') returning flight_id"
+    )
+    with Workshop(weeks).turn() as turn, turn.connect() as con:
+        (flight,) = con.execute(changed).fetchall()[0]
+    answered = prove("--table", "flight_labels")
+    with Workshop(weeks).turn() as turn, turn.connect() as con:
+        con.execute("update labels.flight_labels set is_late = not is_late where flight_id = ?", [flight])
+    assert answered.exit_code == 1
+    for part in ("labels.flight_labels, day 2013-03-10", flight, "is_late is"):
+        assert part in answered.output
+    assert "'flight_labels'" in prove("--table", "flight_label").output
 
 
 @pytest.fixture
