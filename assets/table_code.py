@@ -80,6 +80,7 @@ def _compiled(runner: DbtRunner) -> ProjectCode:
 def _table(manifest: Node, node: Node, compiled: Mapping[str, str]) -> Table:
     meta, config = table_meta(node), node["config"]
     made_by = {
+        "format": _FORMAT,
         "relation": node["relation_name"],
         "columns": [
             (c["name"], c.get("data_type"), c.get("constraints") or []) for c in node["columns"].values()

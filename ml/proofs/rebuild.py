@@ -93,13 +93,15 @@ class Snapshot:
     def scratch(self, threads: int = 1, memory: str | None = None) -> Iterator["Scratch"]:
         """A connection in memory with the snapshot attached as `origin`, and an empty catalog `workshop`.
 
-        `memory` is DuckDB's limit (as in "4GB"). Float sums repeat to the bit with one thread only.
+        `memory` is DuckDB's limit (as in "4GB"); what does not fit lies beside the snapshot.
+        Float sums repeat to the bit with one thread only.
         """
         with duckdb.connect() as con:
             for setting in (
                 "TimeZone = 'UTC'",
                 f"threads = {threads}",
                 "autoinstall_known_extensions = false",
+                f"temp_directory = '{self.file}.tmp'",
             ):
                 con.execute(f"set {setting}")
             if memory:
