@@ -86,51 +86,71 @@ where corrected_at is null and superseded_at is null
 group by all
 {%- endmacro %}
 
-{#- Events that a correction brought or took away: each is in from `came_at`, and out at `gone_at`. -#}
+{#- Events that a correction brought or took away: how many came in (or, below 0, went) `at` an instant. Versions that
+    differ in nothing that is summed up follow each other without a trace. -#}
 {% macro spans(events, keys, columns, tick) -%}
+{%- set came_at = 'greatest(' ~ rounded_up('known_at', tick) ~ ', ' ~ rounded_up('corrected_at', tick) ~ ')' -%}
+{%- set gone_at = rounded_up('superseded_at', tick) -%}
 select
     {{ (keys + columns) | join(', ') }},
-    {{ rounded_up('known_at', tick) }} as seen_at,
-    greatest({{ rounded_up('known_at', tick) }}, {{ rounded_up('corrected_at', tick) }}) as came_at,
-    {{ rounded_up('superseded_at', tick) }} as gone_at
-from {{ events }}
-where corrected_at is not null or superseded_at is not null
+    seen_at,
+    changed_at,
+    sum(n) as n
+from (
+    {%- for instant, n in [(came_at, 1), (gone_at, -1)] %}
+    select
+        {{ (keys + columns) | join(', ') }},
+        {{ rounded_up('known_at', tick) }} as seen_at,
+        {{ instant }} as changed_at,
+        {{ n }} as n
+    from {{ events }}
+    where
+        (corrected_at is not null or superseded_at is not null)
+        and {{ came_at }} < {{ gone_at if n < 0 else "coalesce(" ~ gone_at ~ ", timestamp '9999-12-31')" }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+) as changed
+group by {{ (keys + columns) | join(', ') }}, seen_at, changed_at
+having sum(n) <> 0
 {%- endmacro %}
 
-{#- The changes that `spans` bring. Each column's share of an event is in until it is a window old or `gone_at`,
-    whichever is first. -#}
+{#- The changes that `spans` bring. Each column's share of an event is in until it is a window old. -#}
 {% macro corrected_changes(keys, sums, levels, windows) -%}
-    {%- set ends = {} -%}
-    {%- for window in windows -%}
-        {%- do ends.update({window: "least(seen_at + interval '" ~ window ~ " hours', gone_at)"}) -%}
-    {%- endfor -%}
-    {%- for ended in [none, 'gone_at'] + windows %}
+    {%- for fallen_out in [none] + windows %}
             select
                 {{ keys | join(', ') }},
                 {%- for level in levels %}
-                {%- if ended is none %}
-                case when coalesce(came_at < gone_at, true) then {{ level }} else 0 end as {{ level }},
-                {%- elif ended == 'gone_at' %}
-                case when came_at < gone_at then -{{ level }} else 0 end as {{ level }},
-                {%- else %}
-                0 as {{ level }},
-                {%- endif %}
+                {{ 0 if fallen_out else 'n * ' ~ level }} as {{ level }},
                 {%- endfor %}
                 {%- for column, hours in sums.items() %}
                 {%- for window in hours %}
-                {%- if ended is none or ended == window %}
-                case when came_at < {{ ends[window] }} then {{ '-' if ended }}{{ column }} else 0 end
-                    as {{ windowed(column, window) }},
+                {%- set is_in = "changed_at < seen_at + interval '" ~ window ~ " hours'" %}
+                {%- if fallen_out is none %}
+                case when {{ is_in }} then n * {{ column }} else 0 end as {{ windowed(column, window) }},
                 {%- else %}
-                0 as {{ windowed(column, window) }},
+                {{ '-n * ' ~ column if window == fallen_out else 0 }} as {{ windowed(column, window) }},
                 {%- endif %}
                 {%- endfor %}
                 {%- endfor %}
-                {{ 'came_at' if ended is none else ends.get(ended, ended) }} as known_at
-            from spans
-            where {{ 'gone_at' if ended == 'gone_at' else 'came_at' }} is not null
+                {{ "seen_at + interval '" ~ fallen_out ~ " hours'" if fallen_out else 'changed_at' }} as known_at
+            from {{ 'spans' if fallen_out is none else still_in(keys, sums, levels, fallen_out) }}
             {{ 'union all' if not loop.last }}
     {%- endfor %}
+{%- endmacro %}
+
+{#- The events of `spans` that are in when they are a window old. -#}
+{% macro still_in(keys, sums, levels, window) -%}
+{%- set row = (keys + sums.keys() | list + levels) | join(', ') -%}
+(
+                select
+                    {{ row }},
+                    seen_at,
+                    sum(n) as n
+                from spans
+                where changed_at < seen_at + interval '{{ window }} hours'
+                group by {{ row }}, seen_at
+                having sum(n) <> 0
+            ) as still_in
 {%- endmacro %}
 
 {#- The name of a column over a window: the unit stays last. -#}

@@ -3,7 +3,6 @@
 Which tables are computed from it, and what a difference means, is `leakage`'s.
 """
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -42,7 +41,8 @@ class Worlds:
     null, and their `known_at` lies beyond the cutoff: null there would be a state that raw never has, and
     one that a comparison with `known_at` cannot see. So a table has to ask whether a fact is known before it
     takes an empty cell for an answer. In a scrambled world the facts that become known within `days` have the
-    values, and the time, of another row's same fact; keys stay, so that values and entities come apart.
+    values, and the time, of another row's same fact; keys stay, so that values and entities come apart. Rows
+    of a late correction are in neither: they would rightly revise what a table without versions says today.
     """
 
     def __init__(
@@ -152,11 +152,19 @@ class Worlds:
         return f"{known} union all {censored} where not ({chosen}) union all {added} where {chosen}"
 
     def _files(self, how: How, is_all: bool) -> str:
-        """The files that a row is there of: those of which nothing was known yet had not landed."""
+        """The files that a row is there of: those of which nothing was known yet had not landed.
+
+        A corrected file has `n_rows`, which tells that rows are missing, while not all of it was known.
+        """
         until = self._at if how == "removed" or not is_all else self._until
         landed = [
             f"select '{source.name}' as source, loaded_at from origin.raw.\"{source.name}\" "
             f"group by loaded_at having min({first_known(source)}) <= timestamp '{until}'"
+            for source in self._sources
+        ]
+        parted = [
+            f"select '{source.name}' as source, loaded_at from origin.raw.\"{source.name}\" "
+            f"group by loaded_at having max(corrected_at) > timestamp '{self._at}'"
             for source in self._sources
         ]
         if not is_all:
@@ -165,9 +173,13 @@ class Worlds:
                 for source in self._sources
             ]
         names = ", ".join(f"'{source.name}'" for source in self._sources)
+        is_parted = f"(source, loaded_at) in ({' union all '.join(parted)})"
         return (
-            f"select * from origin.raw.files where source not in ({names}) or n_rows = 0 "
-            f"or (source, loaded_at) in ({' union all '.join(landed)})"
+            f"select * replace (if({is_parted}, n_rows, 0) as n_rows) from origin.raw.files "
+            f"where source not in ({names}) "
+            f"or (source, loaded_at) in ({' union all '.join(landed)}) or n_rows = 0 and "
+            f"(loaded_at <= timestamp '{self._at}' or (source, loaded_at) in "
+            "(select (source, min(loaded_at)) from origin.raw.files group by source, day))"
         )
 
     def _choose(self, rows: Iterable[RowId]) -> None:
@@ -183,7 +195,8 @@ class Worlds:
         self._con.unregister("chosen_")
 
     def _scrambled(self, source: Source) -> str:
-        own, late, joins = _known(source, "own."), _late(source), ""
+        own, joins = _known(source, "own."), ""
+        late = f"(select * from {_late(source)} where coalesce(corrected_at <= $at, true))"
         for fact, known in _known(source).items():
             order = f"order by hash(source_file_id, row_number, '{fact}', {self._seed}), ord_"
             in_turn = (
@@ -236,11 +249,9 @@ def _event_at(source: Source, bound: str, prefix: str = "") -> str:
 
 def _columns_in(source: Source, expression: str) -> set[str]:
     """The declared columns that an expression is made from, through derived values and lookups."""
-    words = set(re.findall(r"[a-z_][a-z0-9_]*", re.sub(r"'[^']*'", "", expression.lower())))
-    found = words & {column.name for column in source.columns}
-    for name in words & set(source.derived):
-        found |= _columns_in(source, source.derived[name])
-    return found | {lookup.column for lookup in source.lookups if lookup.name in words}
+    words = source.names_in(expression)
+    looked_up = {lookup.column for lookup in source.lookups if lookup.name in words}
+    return {column.name for column in source.columns if column.name in words} | looked_up
 
 
 def _told(source: Source) -> dict[str, str]:

@@ -6,6 +6,7 @@ Reading files, checking rows and storing them do not belong here.
 import datetime
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
@@ -180,6 +181,12 @@ class Source(_Declared):
         """The fact that a declared column belongs to."""
         named = next((fact for fact in self.facts if column in fact.columns), None)
         return named or next(fact for fact in self.facts if fact.columns == ("*",))
+
+    def names_in(self, expression: str) -> frozenset[str]:
+        """The words of an expression, and of the derived values in it, whatever they name."""
+        words = set(re.findall(r"[a-z_][a-z0-9_]*", re.sub(r"'[^']*'", "", expression.lower())))
+        derived = (self.names_in(self.derived[name]) for name in words & set(self.derived))
+        return frozenset(words.union(*derived))
 
     def raw_columns(self) -> dict[str, str]:
         """Column names of `raw.<name>` with their DuckDB types, in order."""

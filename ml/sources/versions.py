@@ -3,7 +3,7 @@
 How files become raw rows, and when a correction was known, does not belong here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ml.sources.declaration import Source
 
@@ -15,7 +15,8 @@ def versions_view(source: Source) -> str:
     `<fact>_corrected_at`, when there are several facts, is the time of the correction that gave the fact its
     values (NULL: none did). `known_at` and `<fact>_known_at` are as declared: when the values were known, had
     they come on time. Corrections stand in the order in which they were known, whatever the order of landing.
-    A row that a later file repeats is no new version; one that it lacks is superseded by nothing.
+    A row that a later file repeats is no new version; one that it lacks is superseded by nothing, unless not
+    all of the file's rows are here, as at an instant at which not all were known.
     """
     is_changed = (
         "rows_.day in (from changed_days)" if source.cadence == "daily" else "exists (from changed_days)"
@@ -75,7 +76,7 @@ def _changed(source: Source, is_changed: str) -> str:
         corrected(known): [name for name in values if source.fact_of(name) is fact]
         for known, fact in zip(source.known_columns, source.facts, strict=False)
     }
-    differ = _differ(values)
+    differ = _differ([*values, *_times_from_values(source)])
     flags = [f", is_other or {_differ(columns)} as {name}_is_new" for name, columns in facts.items()]
     times = [f", max(case when {name}_is_new then corrected_at end) over so_far as {name}" for name in facts]
     return f"""
@@ -84,11 +85,12 @@ def _changed(source: Source, is_changed: str) -> str:
         ),
         files as (
             select day, loaded_at, max(corrected_at) as corrected_at,
-                loaded_at = min(loaded_at) over (partition by day) as is_first
+                loaded_at = min(loaded_at) over (partition by day) as is_first,
+                sum(n_rows) <= 0 as is_whole
             from (
-                select day, loaded_at, null as corrected_at from raw.files as rows_
+                select day, loaded_at, null as corrected_at, n_rows from raw.files as rows_
                 where source = '{source.name}' and {is_changed}
-                union all select day, loaded_at, corrected_at from found
+                union all select day, loaded_at, corrected_at, -1 from found
             )
             group by day, loaded_at
         ),
@@ -103,6 +105,7 @@ def _changed(source: Source, is_changed: str) -> str:
             join files on {same_day.format("files")}
             left join found on files.loaded_at = found.loaded_at and {same_day.format("found")}
                 and {" and ".join(f"keys.{name} is not distinct from found.{name}" for name in keys[1:])}
+            where found.row_number is not null or files.is_whole
         ),
         stepped as (
             select *,
@@ -120,6 +123,13 @@ def _changed(source: Source, is_changed: str) -> str:
         select *, lead(corrected_at) over ({_in_order(row)}) as superseded_at
         from told where is_new
     """
+
+
+def _times_from_values(source: Source) -> Iterator[str]:
+    """Columns with times of facts that follow from what the file says, not from when it was taken in."""
+    for name, fact in zip(source.known_columns or ("known_at",), source.facts, strict=True):
+        if "loaded_at" not in source.names_in(fact.known_at):
+            yield name
 
 
 def _told_together(alike: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from assets.components.dbt_translator import is_daily, tables_of
+from assets.dbt_nodes import is_daily, tables_of
 from assets.dbt_runner import DbtRunner
 from headwater.nycflights import land
 from ml.lake.workshop import Workshop
@@ -42,6 +42,11 @@ def project(folder: Path) -> Path:
         file.write_text(yaml.safe_dump(told, sort_keys=False))
     (folder / "dbt_project").symlink_to(ROOT / "dbt_project")
     return folder
+
+
+def copy_of_project(world: "World", folder: Path) -> Path:
+    """The same project with SQL of its own, to change."""
+    return Path(shutil.copytree(world.settings.project, folder, ignore=shutil.ignore_patterns("target")))
 
 
 def landed(folder: Path, first: date, last: date) -> dict[str, str]:
@@ -121,10 +126,10 @@ class World:
     def file(self) -> Path:
         return self.settings.home / "workshop.duckdb"
 
-    def copy(self, folder: Path) -> "World":
-        """The same state in another folder."""
+    def copy(self, folder: Path, project: Path | None = None) -> "World":
+        """The same state in another folder, perhaps of another project."""
         shutil.copytree(self.settings.home, folder / "home")
-        return World(self.settings.project, folder)
+        return World(project or self.settings.project, folder)
 
     def take_in(self, files: Files) -> "World":
         """Land the files and take them in."""

@@ -3,7 +3,7 @@
 Two corrections of one day land out of order, with some of other days, of the weather and of the schedule.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,13 +12,19 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from assets.compiled_tables import compiled_tables, described_tables
 from ml.arrivals import plan
 from ml.computed import Arrival
 from ml.lake.editions import Edition
 from ml.lake.workshop import Workshop
 from ml.online import OnlineStore
+from ml.proofs.cutoffs import Cutoff
+from ml.proofs.leakage import Audit, Plan, audit_at
+from ml.proofs.rebuild import copied
+from ml.sources.catalogue import declared_sources
 from tests.assets.corrected_flights import (
     World,
+    copy_of_project,
     delays_again,
     landed,
     noted,
@@ -140,6 +146,48 @@ def test_labels_are_the_corrected_ones_and_tell_since_when(season: Season) -> No
     )
     assert n_later > 50
     assert {at for (at,) in times} == {season.first_known, season.then_known}
+
+
+def test_nothing_leaks_around_corrections(season: Season) -> None:
+    instants = (
+        season.first_known - timedelta(hours=1),
+        season.first_known,
+        season.first_known + timedelta(hours=5, minutes=20),
+        season.then_known - timedelta(minutes=1),
+        season.then_known + timedelta(hours=2),
+    )
+    found = audited(season.corrected, instants)
+    assert (found.leaks, found.otherwise) == ((), ())
+    assert min(found.compared.values()) > 0
+    assert found.compared["labels.flight_labels"] > 5000
+
+
+def test_a_label_that_says_it_was_known_before_its_correction_leaks(season: Season, tmp_path: Path) -> None:
+    leaky = season.corrected.copy(tmp_path, project=copy_of_project(season.corrected, tmp_path / "project"))
+    labels = leaky.settings.project / "dbt_project" / "models" / "labels" / "flight_labels.sql"
+    sql = labels.read_text()
+    labels.write_text(sql.replace("greatest(arrival_known_at, corrected_at)", "arrival_known_at"))
+    assert labels.read_text() != sql
+    leaky.build(season.dst_day - DAY, season.dst_day + DAY)
+
+    found = audited(leaky, [season.first_known - timedelta(minutes=1)])
+    leak = next(one for one in found.leaks if one.column == "is_late")
+    assert leak.table == "labels.flight_labels"
+    assert {row.source for row in leak.rows} == {"flights"}
+    assert all(min(row.known_at.values()) >= season.first_known for row in leak.rows)
+
+
+def audited(world: World, instants: Iterable[datetime]) -> Audit:
+    """The leakage audit of a world at these instants."""
+    runner = world.runner
+    with copied(Workshop(world.settings)) as snapshot:
+        plan_ = Plan(
+            snapshot,
+            declared_sources(world.settings.project),
+            described_tables(runner),
+            lambda first, last: compiled_tables(runner, first, last),
+        )
+        return audit_at(plan_, [Cutoff(at, "a correction is near") for at in instants])
 
 
 def test_days_made_again_after_corrections_are_all_days_made_anew(season: Season, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The dbt project over real days: its unit tests, and that no table depends on the days built with it."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -12,7 +13,6 @@ import pytest
 from assets.dbt_nodes import is_daily, tables_of
 from assets.dbt_runner import DbtRunner
 from headwater.nycflights import land
-from ml.errors import TablesNotBuilt
 from ml.lake.workshop import Workshop
 from ml.settings import Settings
 from ml.sources import declared_sources, take_in
@@ -106,14 +106,20 @@ def test_text_is_compiled_with_the_projects_macros(at_once: DbtRunner) -> None:
     )
 
 
-@pytest.mark.parametrize(("table", "said"), [("int_weather", "false"), ("int_route_history", "true")])
-def test_a_lookup_must_say_whether_its_table_keeps_versions(
-    at_once: DbtRunner, table: str, said: str
-) -> None:
-    asked = f"{{{{ as_of('spine', '{table}', keys={{}}, columns={{}}, within=1, has_versions={said}) }}}}"
-    told = rf'as_of asks "{table}" with has_versions={said}, .* column superseded_at\. Say has_versions='
-    with Workshop(at_once.settings).turn(), pytest.raises(TablesNotBuilt, match=told):
-        at_once.compiled_text(asked, start_day=DAYS[0], end_day=DAYS[1])
+def test_a_lookup_must_say_whether_its_table_keeps_versions(at_once: DbtRunner, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(ROOT / "dbt_project", project / "dbt_project", ignore=shutil.ignore_patterns("target"))
+    features = project / "dbt_project" / "models" / "features" / "flight_features.sql"
+    features.write_text(features.read_text().replace("        has_versions=true,\n", "", 1))
+    runner = DbtRunner(replace(at_once.settings, project=project, home=tmp_path / "home"))
+
+    with Workshop(runner.settings).turn():
+        results = list(runner.build(["flight_features"], first_day=DAYS[0], last_day=DAYS[1]))
+
+    (table,) = (result for result in results if result.unique_id == "model.headwater.flight_features")
+    assert table.status == "error"
+    for told in ('"stg_airports" with has_versions=false', "superseded_at", "Say has_versions=true."):
+        assert told in table.message
 
 
 def test_a_runner_leaves_the_workshop_unlocked(at_once: DbtRunner) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from ml.lake.workshop import Workshop
 from ml.settings import Settings
 from ml.sources import Source, rebuild_raw
-from tests.ml.readings import COLUMN_POLICY, HEADER, ask, declared, put, row, take
+from tests.ml.readings import COLUMN_POLICY, HEADER, ask, declared, put, put_days, row, take
 
 AT = {n: datetime(2024, 5, n) for n in range(1, 32)}
 TIMES = "corrected_at, superseded_at"
@@ -124,8 +124,8 @@ def test_rows_that_are_equal_in_the_key_are_of_one_file_in_every_state(settings:
 
 
 def test_versions_of_a_day_are_found_without_reading_the_others(settings: Settings) -> None:
-    land(settings, corrected(1, 2))
-    land(settings, corrected(1, 3, at=AT[9]))
+    take(settings, *put_days(settings, 4)).raise_failed()
+    take(settings, put(settings, [HEADER, row(0)], "2024-05-03.csv")).raise_failed()
 
     asked = "explain (format json) select * from raw.readings_versions where day = date '2024-05-02'"
     (told,) = ask(settings, asked)
@@ -140,6 +140,25 @@ def scans(nodes: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if str(node.get("extra_info", {}).get("Table", "")).endswith("raw.readings"):
             yield node
         yield from scans(node["children"])
+
+
+def test_a_file_that_is_not_all_here_says_nothing_of_the_rows_it_lacks(settings: Settings) -> None:
+    land(settings, corrected(1, 2))
+    land(settings, corrected(3, 4, at=AT[9]))
+    with Workshop(settings).turn() as turn, turn.connect() as con:
+        con.execute("delete from raw.readings where clock_hour = 1 and corrected_at is not null")
+
+    assert ask(settings, VERSIONS) == [(0, 1.0, None, AT[9]), (0, 3.0, AT[9], None), (1, 2.0, None, None)]
+
+
+def test_a_version_is_told_by_its_times_too(settings: Settings) -> None:
+    known = {"facts": [{"name": "reading", "columns": ["*"], "known_at": "coalesce(noted_at, read_at)"}]}
+    source = declared(**COLUMN_POLICY | known)
+    land(settings, corrected(1), source)
+    land(settings, corrected(1, at=AT[9]), source)
+
+    told = ask(settings, f"select known_at, {TIMES} from raw.readings_versions order by 1")
+    assert told == [(datetime(2024, 5, 1, 0, 30), None, AT[9]), (AT[9], AT[9], None)]
 
 
 def test_known_when_taken_in_is_a_policy_too(settings: Settings) -> None:
