@@ -16,6 +16,7 @@ from dagster._core.storage.tags import (
 )
 
 from assets.components.landed_source import sound_files
+from assets.components.proof_checks import is_proof
 from assets.dbt_runner import DbtRunner
 from assets.keys import FILES_TAG, STALE_TAG, raw_key
 from ml.arrivals import Segment, due_segments, refuse_misnamed
@@ -112,13 +113,16 @@ def landing_sensor(job: dg.JobDefinition) -> dg.SensorDefinition:
                 f"The runs for {_listed(segments)} keep failing on the same files. "
                 "Mend the cause and materialize by hand, or land corrected files."
             )
-        requests = [
-            dg.RunRequest(tags=run_tags(segment), asset_selection=list(selection(segment, graph)))
-            for segment in fresh
-        ]
-        return dg.SensorResult(run_requests=requests)
+        return dg.SensorResult(run_requests=[_request(segment, graph) for segment in fresh])
 
     return landing
+
+
+def _request(segment: Segment, graph: BaseAssetGraph[BaseAssetNode]) -> dg.RunRequest:
+    """One run; of the checks it leaves out those that take a rebuild, which are the nightly job's."""
+    keys = list(selection(segment, graph))
+    checks = [key for key in sorted(graph.asset_check_keys) if key.asset_key in keys and not is_proof(key)]
+    return dg.RunRequest(tags=run_tags(segment), asset_selection=keys, asset_check_keys=checks)
 
 
 def proofs_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:

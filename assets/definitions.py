@@ -3,6 +3,7 @@
 Nothing is defined here; a new source, table or model does not touch this file.
 """
 
+import warnings
 from pathlib import Path
 
 import dagster as dg
@@ -11,6 +12,9 @@ from assets.automation import LANDED_JOB, PROOFS_JOB, landing_sensor, proofs_sch
 from assets.components.proof_checks import is_proof
 from assets.resources import JsonValues, Platform
 from ml.sources import declared_sources
+
+# Dagster itself sets it when it copies the definition of a check, and tells its users of it.
+warnings.filterwarnings("ignore", message="Parameter `execution_type` of")
 
 
 def build(platform: Platform | None = None) -> dg.Definitions:

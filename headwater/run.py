@@ -134,12 +134,13 @@ def _heeding_interrupts() -> Iterator[None]:
 
 
 class _Steps:
-    """Hears a run's events: how long each step took, and why one failed."""
+    """Hears a run's events: how long each step that made something took, and why one failed."""
 
     def __init__(self, on_step: OnStep) -> None:
         self.reasons: list[str] = []
         self._on_step = on_step
         self._began: dict[str, float] = {}
+        self._made: set[str] = set()
 
     def hear(self, entry: Any) -> None:
         event = entry.dagster_event
@@ -147,7 +148,9 @@ class _Steps:
             return
         if event.is_step_start:
             self._began[event.step_key] = time.monotonic()
-        elif event.is_step_success:
+        elif event.is_successful_output:
+            self._made.add(event.step_key)
+        elif event.is_step_success and event.step_key in self._made:
             self._on_step(
                 event.step_key, time.monotonic() - self._began.get(event.step_key, time.monotonic())
             )
