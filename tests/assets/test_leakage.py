@@ -124,7 +124,7 @@ def leaky(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     shutil.copytree(ROOT / "dbt_project", project / "dbt_project", ignore=shutil.ignore_patterns("target"))
     shutil.copytree(ROOT / "assets" / "defs", project / "assets" / "defs")
     sql = (project / LABELS).read_text()
-    (project / LABELS).write_text(sql.replace("arrival_known_at as", "departure_known_at as"))
+    (project / LABELS).write_text(sql.replace("arrival_known_at,", "departure_known_at,"))
     declared = (project / LABELS).with_suffix(".yml")  # its unit test would be the first to see it
     without = {k: v for k, v in yaml.safe_load(declared.read_text()).items() if k != "unit_tests"}
     declared.write_text(yaml.safe_dump(without))
