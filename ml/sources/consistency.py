@@ -18,7 +18,8 @@ Fault = tuple[str, object, str]  # field, its value, what was expected
 _TIMES = ("event_at", "known_at", "loaded_at", "corrected_at", "superseded_at")
 _POLICY = (
     "when corrections of this source are known, which has no default: `corrections: {known_at: loaded_at}` "
-    "(when a corrected file is taken in), or `corrections: {known_at: <SQL>}` with SQL that yields a "
+    "(when a corrected file is taken in), `corrections: {known_at: known_at}` (as if it had come at first: "
+    "what it replaces was never known), or `corrections: {known_at: <SQL>}` with SQL that yields a "
     "TIMESTAMP in UTC from the columns, day, event_at, known_at and loaded_at"
 )
 _RESERVED = ("source_file_id", "row_number", "day", *_TIMES)

@@ -19,7 +19,7 @@ attributes:
   key: [meter, read_at]
   event_at: read_at
   facts: [{name: reading, columns: ["*"], known_at: read_at + interval 10 minutes}]
-  corrections: {known_at: loaded_at}
+  corrections: {known_at: known_at}
   bad_rows: {action: quarantine, max_share: 0}
 """
 METERS = """\

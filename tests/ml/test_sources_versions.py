@@ -171,6 +171,18 @@ def test_known_when_taken_in_is_a_policy_too(settings: Settings) -> None:
     ]
 
 
+def test_a_correction_that_counts_as_told_at_first_leaves_no_instant_at_which_the_other_held(
+    settings: Settings,
+) -> None:
+    source = declared(corrections={"known_at": "known_at"})
+    take(settings, put(settings, [HEADER, row(0, value="1")]), source=source).raise_failed()
+    take(settings, put(settings, [HEADER, row(0, value="2")]), source=source).raise_failed()
+
+    at = datetime(2024, 5, 1, 0, 40)
+    assert ask(settings, VERSIONS) == [(0, 1.0, None, at), (0, 2.0, at, None)]
+    assert ask(settings, "select value, known_at from raw.readings_current") == [(2.0, at)]
+
+
 def test_a_correction_without_a_time_is_a_bad_row(settings: Settings) -> None:
     source = declared(**COLUMN_POLICY | {"corrections": {"known_at": "noted_at", "columns": ["noted_at"]}})
     land(settings, corrected(1, 2), source)
