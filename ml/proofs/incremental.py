@@ -19,6 +19,7 @@ from ml.proofs.standing import ALL_JUDGED, Files, Standing
 
 _EXAMPLES = 5  # columns of which one cell is shown
 _CATALOGS = ("origin", "workshop")
+_COUNTED = "workshop.rebuilt.counted_files"
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def rebuild_fully(scratch: Scratch, tables: Sequence[Table], known: Standing = A
     Raises:
         TableNotRebuilt: DuckDB refused a table's SQL.
     """
-    scratch.raw(None if known.files is None else {"files": _only(scratch.connection, known.files)})
+    scratch.raw(None if known.files is None else _as_computed(scratch.connection, known.files))
     _empty(scratch, tables)
     for table in tables:
         left_out = known.unjudged(table.name)
@@ -175,7 +176,8 @@ def _empty(scratch: Scratch, tables: Sequence[Table]) -> None:
             )
 
 
-def _only(con: duckdb.DuckDBPyConnection, computed: Files) -> str:
+def _as_computed(con: duckdb.DuckDBPyConnection, computed: Files) -> dict[str, str]:
+    """Raw as it was when the tables were made: of a day the file it was made from, and those before it."""
     rows = [(source, day, sha256) for (source, day), sha256 in computed.items()]
     columns = list(zip(*rows, strict=True)) or [(), (), ()]
     types = (pa.string(), pa.date32(), pa.string())
@@ -184,12 +186,24 @@ def _only(con: duckdb.DuckDBPyConnection, computed: Files) -> str:
         names=["source", "day", "source_file_id"],
     )
     con.register("computed_files", listed)
-    con.execute("create or replace table workshop.rebuilt.computed_files as from computed_files")
+    con.execute(
+        f"create or replace table {_COUNTED} as select files.* from origin.raw.files "
+        "join (select newest.* from origin.raw.files as newest semi join computed_files as computed "
+        "on newest.source = computed.source and newest.day is not distinct from computed.day "
+        "and newest.source_file_id = computed.source_file_id) as newest "
+        "on files.source = newest.source and files.day is not distinct from newest.day "
+        "and files.loaded_at <= newest.loaded_at"
+    )
     con.unregister("computed_files")
+    sources = con.execute("select distinct source from origin.raw.files").fetchall()
+    return {"files": f"from {_COUNTED}"} | {source: _rows_of(source) for (source,) in sources}
+
+
+def _rows_of(source: str) -> str:
     return (
-        "select files.* from origin.raw.files semi join workshop.rebuilt.computed_files as computed "
-        "on files.source = computed.source and files.day is not distinct from computed.day "
-        "and files.source_file_id = computed.source_file_id"
+        f'select rows_.* from origin.raw."{source}" as rows_ semi join {_COUNTED} as files '
+        f"on files.source = '{source}' and files.day is not distinct from rows_.day "
+        "and files.source_file_id = rows_.source_file_id"
     )
 
 

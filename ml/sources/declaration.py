@@ -102,7 +102,8 @@ class Corrections(_Declared):
 
     `known_at` is SQL that yields that time in UTC for each row of such a file, also over the row's `event_at`
     and `known_at`: `loaded_at` when it is known by being taken in, `known_at` when it counts as if it had
-    come at first, a column when history is replayed. `columns` tell of the correction, not of the row: a row that differs in them alone is unchanged.
+    come at first, a column when history is replayed. `columns` tell of the correction, not of the row: a row
+    that differs in them alone is unchanged.
     """
 
     known_at: str
