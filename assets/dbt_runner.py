@@ -186,9 +186,12 @@ class DbtRunner:
         home = (place or self.settings).home
         os.environ.update(_environment(home))
         try:
-            return dbtRunner(manifest=manifest).invoke([*args, *self._common(home)])
+            outcome = dbtRunner(manifest=manifest).invoke([*args, *self._common(home)])
         finally:
             _let_go()
+        if isinstance(outcome.exception, KeyboardInterrupt):
+            raise outcome.exception  # dbt tells of it as of any failure
+        return outcome
 
     def _common(self, home: Path) -> list[str]:
         here = str(self.project_dir)

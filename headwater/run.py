@@ -85,7 +85,7 @@ class Graph:
         run_id = self._new_run_id()
         steps = _Steps(on_step)
         self._instance.add_event_listener(run_id, steps.hear)
-        with _heeding_interrupts():
+        with heeding_interrupts():
             result = self._job.execute_in_process(
                 instance=self._instance,
                 run_id=run_id,
@@ -114,10 +114,10 @@ def _plain_errors() -> Iterator[None]:
 
 
 @contextmanager
-def _heeding_interrupts() -> Iterator[None]:
+def heeding_interrupts() -> Iterator[None]:
     """Raise KeyboardInterrupt afterwards if Ctrl-C was pressed meanwhile.
 
-    Dagster and dbt set handlers of their own, and make a failed step of it.
+    Dagster and dbt set handlers of their own, and make a failed step of it; some imports swallow it.
     """
     reading, writing = socket.socketpair()
     with reading, writing:

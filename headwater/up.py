@@ -4,7 +4,8 @@ Each step is the job of another module; this is their order, and what to tell of
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from functools import partial
 from types import TracebackType
@@ -15,11 +16,11 @@ from rich.markup import escape
 from assets.dbt_runner import DbtRunner
 from assets.table_code import project_code
 from headwater import services
-from headwater.console import Voice
+from headwater.console import Note, Voice
 from headwater.errors import NothingToServe, RunFailed, UpWithFailures
 from headwater.instance import make_instance
 from headwater.land import land_with_bar
-from headwater.run import Graph, end_dead_runs
+from headwater.run import Graph, end_dead_runs, heeding_interrupts
 from headwater.stack import Process, Running, Stack
 from ml.arrivals import Segment, due_segments, stale_segments
 from ml.computed import Computed
@@ -80,8 +81,15 @@ def _graph_side(voice: Voice, settings: Settings, starting: "_Starting") -> list
 
 
 def _loaded(voice: Voice) -> Graph:
-    with voice.step("load the asset graph"):
+    with _step(voice, "load the asset graph"):
         return Graph()
+
+
+@contextmanager
+def _step(voice: Voice, title: str) -> Iterator[Note]:
+    """A step that ends with an interrupt when Ctrl-C was pressed in it, whoever swallowed that."""
+    with heeding_interrupts(), voice.step(title) as note:
+        yield note
 
 
 class _Starting:
@@ -116,7 +124,7 @@ class _Starting:
 
 
 def _prepare(voice: Voice, settings: Settings) -> None:
-    with voice.step(f"prepare {settings.home.name}/") as note:
+    with _step(voice, f"prepare {settings.home.name}/") as note:
         note.text = "made" if make_instance(settings) else "there already"
 
 
@@ -125,7 +133,7 @@ def _restore(voice: Voice, settings: Settings) -> None:
     sources = declared_sources(settings.project)
     kept = [source for source in sources if (settings.home / "files" / source.name).is_dir()]
     if kept and not (settings.home / "workshop.duckdb").exists():
-        with voice.step("make raw again from the kept files"):
+        with _step(voice, "make raw again from the kept files"):
             rebuild_raw(Workshop(settings), settings, kept)
             Computed(settings).forget()
 
@@ -134,7 +142,7 @@ def _land(voice: Voice, settings: Settings, until: date | None) -> None:
     has_landed = settings.landing.is_dir() and any(settings.landing.iterdir())
     if until is None and has_landed:
         return
-    with voice.step("land files") as note:
+    with _step(voice, "land files") as note:
         n_new = land_with_bar(voice, settings, None, until or FIRST_LANDING_UNTIL)
         note.text = f"{n_new} new files in {settings.landing}"
 
@@ -172,7 +180,7 @@ def _train(voice: Voice, settings: Settings, graph: Graph, failures: list[Headwa
 
 
 def _due(voice: Voice, settings: Settings, runner: DbtRunner) -> tuple[Segment, ...]:
-    with voice.step("look for days that are due") as note:
+    with _step(voice, "look for days that are due") as note:
         stale = stale_segments(settings, project_code(runner).tables.values())
         segments = (*stale, *due_segments(settings, runner.lookback_days))
         listed = [f"{segment}{_stale(segment)}" for segment in segments]
@@ -200,7 +208,7 @@ def _bento(voice: Voice, settings: Settings, failures: list[HeadwaterError]) -> 
     if not champions:
         raise failures[0] if failures else NothingToServe(landing=settings.landing)
     champion = champions[0]
-    with voice.step("pack the endpoint") as note:
+    with _step(voice, "pack the endpoint") as note:
         bundle = Registry(settings.registry).get(champion.model, champion.version)
         note.text = pack(settings, bundle).tag
     return note.text

@@ -43,7 +43,10 @@ def test_nothing_is_left_behind_and_up_goes_on(project: Project, moment: str) ->
 
 
 def interrupted_after(project: Project, moment: str) -> int:
-    """Run `up` and press Ctrl-C after it has said `moment`; its exit code."""
+    """Run `up` and press Ctrl-C after it has said `moment`; its exit code as a shell tells it.
+
+    Python ends itself by the signal where that came while a string of code was executed.
+    """
     command = [sys.executable, "-m", "headwater", "up", "--until", UNTIL, "--no-endpoint"]
     with subprocess.Popen(
         command,
@@ -60,7 +63,7 @@ def interrupted_after(project: Project, moment: str) -> int:
         told = up.stdout.read()
     assert "interrupted" in told
     assert "Traceback" not in told
-    return up.returncode
+    return up.returncode if up.returncode >= 0 else 128 - up.returncode
 
 
 def processes_of(project: Project) -> list[str]:
