@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import accuracy, features, hundred_million, new_day, overhead, scale
+from benchmarks import accuracy, features, hundred_million, new_day, overhead, scale, units
 
 BENCHMARKS = {
     "accuracy": accuracy.main,
@@ -10,6 +10,7 @@ BENCHMARKS = {
     "new_day": new_day.main,
     "features": features.main,
     "scale": scale.main,
+    "units": units.main,
 }
 LONG = {"hundred_million": hundred_million.main}  # an hour and 30 GB: only when named
 

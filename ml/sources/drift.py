@@ -15,7 +15,7 @@ from ml.sources.declaration import Source
 from ml.sources.findings import Finding
 from ml.sources.fingerprints import Fingerprint, History
 
-_FEWEST_VALUES = 10  # fewer are no distribution
+FEWEST_VALUES = 10  # fewer are no distribution
 
 
 @dataclass
@@ -93,10 +93,10 @@ def _categories(
 
 def _units(source: Source, of: tuple[str, Fingerprint], known: History) -> Iterator[Finding]:
     policy, (column, print_) = source.drift.units, of
-    if policy is None or column not in policy.columns or print_.n_values < _FEWEST_VALUES:
+    if policy is None or column not in policy.columns or print_.n_values < FEWEST_VALUES:
         return
     window = known.before(column, print_.day, policy.window_days, policy.since)
-    before = [one.quantiles for one in window if one.n_values >= _FEWEST_VALUES]
+    before = [one.quantiles for one in window if one.n_values >= FEWEST_VALUES]
     if 2 * len(before) < policy.window_days:
         return
     far = units.distance(print_.quantiles, before)

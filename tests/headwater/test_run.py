@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from headwater.run import _heeding_interrupts, _plain_errors
+from headwater.run import _plain_errors, heeding_interrupts
 from ml.errors import HeadwaterError
 
 
@@ -25,9 +25,9 @@ def test_any_other_error_stays_what_it_is() -> None:
 def test_an_interrupt_that_somebody_else_handled_is_not_lost() -> None:
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        with pytest.raises(KeyboardInterrupt), _heeding_interrupts():
+        with pytest.raises(KeyboardInterrupt), heeding_interrupts():
             os.kill(os.getpid(), signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
-    with _heeding_interrupts():
+    with heeding_interrupts():
         pass
