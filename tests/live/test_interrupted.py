@@ -56,6 +56,7 @@ def interrupted_after(project: Project, moment: str) -> int:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=_hear_interrupts,  # noqa: PLW1509  no thread of ours is running
     ) as up:
         assert up.stdout is not None
         assert any(moment in line for line in up.stdout), "the moment never came"
@@ -64,6 +65,11 @@ def interrupted_after(project: Project, moment: str) -> int:
     assert "interrupted" in told
     assert "Traceback" not in told
     return up.returncode if up.returncode >= 0 else 128 - up.returncode
+
+
+def _hear_interrupts() -> None:
+    # A shell that runs the tests in the background has its children ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def processes_of(project: Project) -> list[str]:
