@@ -4,9 +4,9 @@ What is measured is each benchmark's own.
 """
 
 import os
-import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,20 +28,18 @@ class Cost:
 def run(module: str, *args: str, settings: Settings) -> Cost:
     """Run `python -m module args…` to its end. Raises CalledProcessError with its output when it fails."""
     env = {**os.environ, **environment(settings)}
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", module, *args],
-        env=env,
-        cwd=settings.project,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    wall_s, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        raise SystemExit(f"{module} {' '.join(args)} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(cpu_s, wall_s, after.ru_maxrss / 1024)
+    began = time.monotonic()
+    with tempfile.TemporaryFile("w+") as told:
+        command = [sys.executable, "-m", module, *args]
+        process = subprocess.Popen(
+            command, env=env, cwd=settings.project, stdout=told, stderr=subprocess.STDOUT
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        wall_s, process.returncode = time.monotonic() - began, os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            told.seek(0)
+            raise SystemExit(f"{module} {' '.join(args)} failed:\n{told.read()[-8000:]}")
+    return Cost(used.ru_utime + used.ru_stime, wall_s, used.ru_maxrss / 1024)
 
 
 def middle(costs: Sequence[Cost]) -> Cost:
