@@ -75,10 +75,7 @@ def prepare() -> None:
 
 def day() -> None:
     """As `graph`, in a process that has imported the libraries, as the code server's runs have."""
-    from headwater.code_server import LIBRARIES
-
-    for library in LIBRARIES:
-        import_module(library)
+    import_module("headwater.preloaded")
     graph()
 
 

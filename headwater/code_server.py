@@ -11,38 +11,6 @@ from typing import Any
 import dagster._grpc.server as grpc_server
 from dagster._cli import main
 
-LIBRARIES = (
-    "dagster._grpc.impl",
-    "dagster._core.execution.plan.active",
-    "dagster._core.instance.factory",
-    "dagster._core.op_concurrency_limits_counter",
-    "dagster._core.storage.event_log.sqlite",
-    "dagster._core.storage.local_compute_log_manager",
-    "dagster._core.storage.runs.sqlite",
-    "dagster._core.storage.schedules.sqlite",
-    "dagster._daemon.controller",
-    "dagster.components.core.snapshot",
-    "dagster_dbt",
-    "dbt.cli.main",
-    "dbt.adapters.duckdb",
-    "dbt.adapters.duckdb.environments.local",
-    "dbt.task.build",
-    "dbt_common.clients.agate_helper",
-    "fsspec",
-    "psutil",
-    "pyarrow.dataset",
-    "pyarrow.parquet",
-    "pyiceberg.avro.decoder_fast",
-    "pyiceberg.catalog.sql",
-    "pyiceberg.io.pyarrow",
-    "rich",
-    "sqlglot.dialects.duckdb",
-    "sqlglot.lineage",
-    "structlog",
-    "tomlkit",
-    "upath",
-)
-
 
 class WarmServer(grpc_server.DagsterApiServer):
     """The server, starting runs from a fork server; that one is started by the first run."""
@@ -50,7 +18,7 @@ class WarmServer(grpc_server.DagsterApiServer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(list(LIBRARIES))
+        context.set_forkserver_preload(["headwater.preloaded"])
         self._mp_ctx: Any = context
 
 

@@ -1,9 +1,8 @@
 """Which columns of its parents each column of a table is made from, read from the table's compiled SQL.
 
-No SQL is run. Tracing costs seconds for a wide table, so its result is kept by the SQL's digest.
+No SQL is run. Tracing costs seconds for a wide table, so its result is kept by the table's code.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,15 +10,20 @@ from typing import Any
 
 import dagster as dg
 
+from ml.canonical import digest
+
 Columns = Mapping[str, list[list[str]]]
 
 
 def column_lineage(
-    sql: str, parents: Mapping[str, tuple[dg.AssetKey, Mapping[str, str]]], cache: Path
+    sql: str, code: str, parents: Mapping[str, tuple[dg.AssetKey, Mapping[str, str]]], cache: Path
 ) -> dg.TableColumnLineage:
-    """Trace every output column of `sql` to the columns of `parents` (relation name -> key, column types)."""
-    digest = hashlib.sha256(repr((sql, sorted(parents))).encode()).hexdigest()
-    kept = cache / f"{digest}.json"
+    """Trace every output column of `sql` to the columns of `parents` (relation name -> key, column types).
+
+    `code` names the SQL apart from the days it was compiled for.
+    """
+    types = sorted((name, sorted(types.items())) for name, (_, types) in parents.items())
+    kept = cache / f"{digest(repr((code, types)))}.json"
     if not kept.exists():
         cache.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(_trace(sql, {name: types for name, (_, types) in parents.items()})))

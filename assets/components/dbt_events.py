@@ -103,7 +103,8 @@ def table_events(
             yield _materialized(left[unique_id], spec, shown, builds, None)
             continue
         shown |= edition
-        lineage = _with_lineage(built[unique_id], spec, shown, step)
+        code = builds.code.tables[built[unique_id]["name"]].code
+        lineage = _with_lineage(built[unique_id], spec, shown, step, code)
         yield _materialized(built[unique_id], spec, shown, builds, good[unique_id].seconds)
         if lineage:
             log_event(lineage)
@@ -226,7 +227,7 @@ def _materialized(
 
 
 def _with_lineage(
-    node: Node, spec: dg.AssetSpec, facts: dict[str, Any], step: BuiltTables
+    node: Node, spec: dg.AssetSpec, facts: dict[str, Any], step: BuiltTables, code: str
 ) -> dg.AssetMaterialization | None:
     """Column lineage: among the facts of a day's event; for a range once, as an event of its last day.
 
@@ -234,14 +235,14 @@ def _with_lineage(
     """
     if node["resource_type"] != "model":
         return None
-    lineage = {"dagster/column_lineage": _lineage(node, spec, step)}
+    lineage = {"dagster/column_lineage": _lineage(node, spec, step, code)}
     if step.first_day == step.last_day:
         facts |= lineage
         return None
     return dg.AssetMaterialization(spec.key, partition=step.last_day, metadata={**facts, **lineage})
 
 
-def _lineage(node: Node, spec: dg.AssetSpec, step: BuiltTables) -> dg.TableColumnLineage:
+def _lineage(node: Node, spec: dg.AssetSpec, step: BuiltTables, code: str) -> dg.TableColumnLineage:
     manifest = step.runner.manifest
     sources = declared_sources(step.platform.settings.project)
     raw = {source.name: source.version_columns() for source in sources}
@@ -257,7 +258,7 @@ def _lineage(node: Node, spec: dg.AssetSpec, step: BuiltTables) -> dg.TableColum
     compiled = (
         step.runner.target / "compiled" / manifest["metadata"]["project_name"] / node["original_file_path"]
     )
-    return column_lineage(compiled.read_text(), parents, step.runner.target / "lineage")
+    return column_lineage(compiled.read_text(), code, parents, step.runner.target / "lineage")
 
 
 def _is_selected(

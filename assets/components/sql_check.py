@@ -63,7 +63,7 @@ def findings(runner: DbtRunner) -> Iterator[Finding]:
 def _found(runner: DbtRunner, unique_id: str, table: Table, known: tuple[Relation, ...]) -> list[str]:
     """The findings as text, looked for once for each code: SQL of other days differs in literals only."""
     read = [one for one in known if one.name in table.parents or _raw_of(one) in table.parents]
-    of = digest(repr((table.name, table.code, sorted(map(repr, read)), _linter())))
+    of = digest(repr((table.name, table.code, sorted(map(_described, read)), _linter())))
     kept = runner.target / "linted" / f"{table.name}.json"
     if kept.exists():
         told = json.loads(kept.read_text())
@@ -81,6 +81,12 @@ def _found(runner: DbtRunner, unique_id: str, table: Table, known: tuple[Relatio
 
 def _raw_of(relation: Relation) -> str:
     return raw_name(relation.name.removesuffix("_current")) if relation.schema == "raw" else ""
+
+
+def _described(relation: Relation) -> str:
+    """A relation in words that are the same in every process; a set has no order."""
+    keys = sorted(map(sorted, relation.keys))
+    return repr((relation.schema, relation.name, sorted(relation.types.items()), keys))
 
 
 @cache
