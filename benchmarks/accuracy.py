@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 import yaml
 
 from assets.dbt_runner import DbtRunner
+from benchmarks.built import project
 from benchmarks.measure import run, show
-from benchmarks.overhead import project
 from headwater.nycflights import land
 from ml.declaration import ModelDeclaration
 from ml.evaluation import evaluate

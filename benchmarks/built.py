@@ -1,15 +1,47 @@
-"""A project whose tables are built as a run builds them, dbt and all, but without Dagster around it.
+"""Projects to measure: landed, taken in, and built as a run builds them, but without Dagster around it.
 
-What is measured of it is each benchmark's own.
+What is measured of them is each benchmark's own.
 """
 
+import os
 from datetime import date
+from pathlib import Path
 
 from assets.dbt_nodes import is_daily, tables_of
 from assets.dbt_runner import DbtRunner
+from headwater.instance import environment
+from headwater.nycflights import land
 from ml.lake.workshop import Workshop
 from ml.settings import Settings
 from ml.sources import declared_sources, take_in
+
+FIRST, UNTIL = date(2013, 1, 1), date(2013, 9, 30)
+
+
+def project(folder: Path, name: str = "home") -> Settings:
+    """A project of its own state; all in a folder share the landed files."""
+    os.environ |= {"HEADWATER_HOME": str(folder / name), "HEADWATER_LANDING": str(folder / "landing")}
+    settings = Settings.from_env()
+    os.environ |= environment(settings)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    return settings
+
+
+def taken_in(folder: Path, until: date) -> Settings:
+    """A project that has taken in the real files up to a day."""
+    settings = project(folder)
+    land(settings.landing, None, until)
+    take_in_landed(settings)
+    return settings
+
+
+def nine_months(folder: Path) -> tuple[Settings, DbtRunner]:
+    """A project with every table of the days from `FIRST` to `UNTIL`."""
+    settings = taken_in(folder, UNTIL)
+    runner = DbtRunner(settings)
+    for daily in (False, True):
+        build(runner, FIRST, UNTIL, daily=daily)
+    return settings, runner
 
 
 def take_in_landed(settings: Settings, *days: date) -> None:

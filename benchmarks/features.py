@@ -15,12 +15,10 @@ from statistics import median
 import duckdb
 
 from assets.dbt_runner import DbtRunner
-from benchmarks.built import build, take_in_landed
+from benchmarks.built import FIRST, UNTIL, nine_months
 from benchmarks.contenders import CONTENDERS, WANTED
 from benchmarks.lookups import LOOKUPS, QUESTIONS, platform_sql
 from benchmarks.measure import show
-from benchmarks.overhead import FIRST, UNTIL, project
-from headwater.nycflights import land
 from ml.lake.workshop import Workshop
 from ml.settings import Settings
 
@@ -38,12 +36,7 @@ LABELS = {
 def main() -> None:
     """Build the platform's tables, let each contender answer in turn, compare, and print the table."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = project(Path(folder), "home")
-        land(settings.landing, None, UNTIL)
-        take_in_landed(settings)
-        runner = DbtRunner(settings)
-        for daily in (False, True):
-            build(runner, FIRST, UNTIL, daily=daily)
+        settings, runner = nine_months(Path(folder))
         place = Path(folder) / "inputs"
         place.mkdir()
         n_questions = hand_out(settings, runner, place)

@@ -14,12 +14,10 @@ from pathlib import Path
 import duckdb
 
 from assets.dbt_runner import DbtRunner
-from benchmarks.built import build, take_in_landed
+from benchmarks.built import FIRST, UNTIL, nine_months
 from benchmarks.lookups import LOOKUPS, QUESTION_COLUMNS, QUESTIONS, Lookup, platform_sql
 from benchmarks.measure import show
-from benchmarks.overhead import FIRST, UNTIL, project
 from benchmarks.scale import peak_mb
-from headwater.nycflights import land
 from ml.lake.workshop import Workshop
 from ml.settings import Settings
 
@@ -36,12 +34,7 @@ Window = tuple[date, date]
 def main() -> None:
     """Make questions and states, answer them by the compiled SQL and by bare SQL, and print the table."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = project(Path(folder), "home")
-        land(settings.landing, None, UNTIL)
-        take_in_landed(settings)
-        runner = DbtRunner(settings)
-        for daily in (False, True):
-            build(runner, FIRST, UNTIL, daily=daily)
+        settings, runner = nine_months(Path(folder))
         statements = list(compiled(settings, runner))
         large = Path(folder) / "large" / "workshop.duckdb"  # its name is the catalog's in the compiled SQL
         large.parent.mkdir()

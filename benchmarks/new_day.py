@@ -12,8 +12,8 @@ from typing import Any
 import duckdb
 
 from assets.dbt_runner import DbtRunner
+from benchmarks.built import project
 from benchmarks.measure import run, show
-from benchmarks.overhead import project
 from headwater.nycflights import land
 from ml.lake.workshop import Workshop
 from ml.settings import Settings

@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,14 +21,14 @@ import yaml
 from assets.components import dbt_events
 from assets.dbt_runner import DbtRunner, NodeResult
 from assets.table_code import project_code
+from benchmarks.built import FIRST, UNTIL, project
 from benchmarks.measure import Cost, middle, run, show
-from headwater.instance import environment, make_instance
+from headwater.instance import make_instance
 from headwater.nycflights import land
 from ml.arrivals import due_segments
 from ml.lake.workshop import Workshop
 from ml.settings import Settings
 
-FIRST, UNTIL = date(2013, 1, 1), date(2013, 9, 30)
 ROUNDS = 3
 
 
@@ -142,15 +141,6 @@ class _Proofs:
                 yield result
 
         return built
-
-
-def project(folder: Path, name: str) -> Settings:
-    """A project of its own state; all share the landed files."""
-    os.environ |= {"HEADWATER_HOME": str(folder / name), "HEADWATER_LANDING": str(folder / "landing")}
-    settings = Settings.from_env()
-    os.environ |= environment(settings)
-    settings.home.mkdir(parents=True, exist_ok=True)
-    return settings
 
 
 def compiled(settings: Settings) -> dict[str, Any]:

@@ -20,10 +20,9 @@ import duckdb
 
 from assets.dbt_nodes import is_daily, table_meta, tables_of
 from assets.dbt_runner import DbtRunner
-from benchmarks.built import build, take_in_landed
+from benchmarks.built import build, project, take_in_landed
 from benchmarks.measure import run, show
 from benchmarks.new_day import scanned
-from benchmarks.overhead import project
 from benchmarks.replicated import FIRST, LAST, add_days, new_year
 from headwater.nycflights import land
 from ml.lake.published import PublishBatch, Published

@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-from benchmarks.built import take_in_landed
+from benchmarks.built import taken_in
 from benchmarks.measure import show
-from benchmarks.overhead import project
-from headwater.nycflights import land
 from ml.lake.workshop import Workshop
 from ml.sources import declared_sources
 from ml.sources.declaration import Source
@@ -40,9 +38,7 @@ PLANTED = {
 def main() -> None:
     """Land the year, compare each day of each declared column, and print the table."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = project(Path(folder), "home")
-        land(settings.landing, None, UNTIL)
-        take_in_landed(settings)
+        settings = taken_in(Path(folder), UNTIL)
         workshop = Workshop(settings)
         with workshop.turn() as turn, turn.connect() as con:
             held = con.execute(
