@@ -5,6 +5,7 @@ No judgement: what follows from them is said elsewhere.
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from sqlglot import exp
 
@@ -21,6 +22,7 @@ def text_of(expression: exp.Expr) -> str:
     return str(expression.sql(DIALECT))
 
 
+@cache
 def column_text(alias: str, name: str) -> str:
     """The text of a source's column."""
     return text_of(exp.column(name, alias))
