@@ -27,7 +27,7 @@ def add_days(con: duckdb.DuckDBPyConnection, first: date, last: date) -> None:
     """Add the raw rows of days of one later year, those that raw has not yet, and the year's aircraft."""
     n = (first - FIRST) // YEAR
     for days_later, originals in _originals(first, last, n).items():
-        listed = f"day in ({', '.join(f"date '{day}'" for day in originals)})"
+        listed = f"day in ({', '.join(f'date {str(day)!r}' for day in originals)})"
         for source in _DAILY:
             missing = f"day + {days_later} not in (select day from raw.files where source = '{source}')"
             rows = _shifted(con, source, n, days_later)
@@ -55,7 +55,7 @@ def _originals(first: date, last: date, n: int) -> dict[int, list[date]]:
 
 
 def _clocks(day: date) -> list[timedelta | None]:
-    """How far clocks are off UTC as a day begins, as it ends, and a day later, when its flights have landed."""
+    """How far clocks are off UTC at both ends of a day, and a day later, when its flights have landed."""
     midnights = (datetime.combine(day + n * _DAY, time(), _ZONE) for n in range(3))
     return [midnight.utcoffset() for midnight in midnights]
 
