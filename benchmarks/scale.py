@@ -179,7 +179,8 @@ def bare(plan: Path, database: Path) -> None:
     con.execute(f"set TimeZone = 'UTC'; set memory_limit = '{MEMORY}'; create schema raw")
     con.execute(f"attach '{told['workshop']}' as platform (read_only)")
     for kind, column in (("tables", "table_name"), ("views", "sql")):
-        here = "where database_name = 'platform' and schema_name = 'raw'"
+        # `<source>_current` reads `<source>_versions`, which therefore comes first.
+        here = f"where database_name = 'platform' and schema_name = 'raw' order by {kind[:-1]}_name desc"
         for (text,) in con.execute(f"select {column} from duckdb_{kind}() {here}").fetchall():
             con.execute(text if kind == "views" else f"create table raw.{text} as from platform.raw.{text}")
     began = time.process_time(), time.monotonic()

@@ -25,6 +25,10 @@ class Metric:
     higher_is_better: bool
     compute: Callable[[Labels, Scores], float]
 
+    def is_defined(self, labels: Labels) -> bool:
+        """Whether these labels give it a value."""
+        return bool(labels.any() and not labels.all())
+
     def shortfall(self, value: float, reference: float) -> float:
         """How much `value` is worse than `reference`, in the metric's unit; negative when it is better."""
         return reference - value if self.higher_is_better else value - reference
