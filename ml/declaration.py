@@ -132,6 +132,20 @@ class Gate(Declared):
     against_champion: AgainstChampion
 
 
+class Slices(Declared):
+    """Feature columns by whose values an evaluation is told apart too, where `min_rows` rows have one."""
+
+    columns: tuple[Name, ...] = Field(min_length=1)
+    min_rows: int = Field(default=200, ge=1)
+
+
+class Costs(Declared):
+    """What it costs to act on a row in vain, and not to act where it was needed, in one unit."""
+
+    false_positive: float = Field(default=1.0, ge=0)
+    false_negative: float = Field(default=1.0, ge=0)
+
+
 class Retrain(Declared):
     """Train again once the training set would gain this many days."""
 
@@ -150,6 +164,8 @@ class ModelDeclaration(Declared):
     engine: EngineChoice
     gate: Gate
     retrain: Retrain
+    slices: Slices | None = None
+    costs: Costs = Costs()
 
     @model_validator(mode="after")
     def _fits_task(self) -> Self:
@@ -161,6 +177,9 @@ class ModelDeclaration(Declared):
         reserved = {self.key, "prediction_at", "day", self.label.column} & set(self.features.columns)
         if reserved:
             raise ValueError(f"not features but key, time or label: {', '.join(sorted(reserved))}")
+        for name in self.slices.columns if self.slices else ():
+            if name not in self.features.columns:
+                raise ValueError(f"slices name {name!r}. {nearest(name, self.features.columns)}")
         return self
 
     @property
@@ -180,8 +199,8 @@ class ModelDeclaration(Declared):
 
     @property
     def gate_code(self) -> str:
-        """A digest of what a candidate is judged by."""
-        return self._digest("task", "gate")
+        """A digest of what a candidate is judged by, and of how it is told."""
+        return self._digest("task", "gate", "slices", "costs")
 
     def _digest(self, *parts: str) -> str:
         return canonical.digest(canonical.dumps(self.model_dump(mode="json", include=set(parts))))[:16]
@@ -223,6 +242,8 @@ _PARTS: Mapping[tuple[str, ...], type[Declared]] = {
     ("gate",): Gate,
     ("gate", "against_champion"): AgainstChampion,
     ("retrain",): Retrain,
+    ("slices",): Slices,
+    ("costs",): Costs,
 }
 
 

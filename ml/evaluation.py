@@ -14,6 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml import canonical
+from ml.analysis.analysis import Analysis, analyse
+from ml.analysis.changes import Change, changes
 from ml.engines.protocol import Importance
 from ml.metrics import Labels, Scores, calibration_groups, compute_all, metric_of, scikit_learn
 from ml.rows import rows_sha256
@@ -74,7 +76,7 @@ class Evaluation:
     """One version on one set of test rows.
 
     `champion` is the version it stood beside (None: there was none). Unless that is this version itself,
-    `comparison` holds, or `not_comparable` says why there is none.
+    `comparison` holds, or `not_comparable` says why there is none. `changes` are what is other than in it.
     """
 
     model: str
@@ -94,7 +96,9 @@ class Evaluation:
     periods: tuple[Period, ...]
     importances: tuple[Importance, ...]
     all_missing: tuple[str, ...]
+    analysis: Analysis
     champion: str | None
+    changes: tuple[Change, ...]
     comparison: Comparison | None
     not_comparable: str | None
 
@@ -154,7 +158,9 @@ def evaluate(
         periods=_periods(declaration.task, labels, scores, days),
         importances=scorer.fitted.importances(),
         all_missing=scorer.contract.all_missing,
+        analysis=analyse(declaration, test, labels, scores, days),
         champion=champion.bundle.version if champion else None,
+        changes=changes(scorer.bundle, champion.bundle) if champion else (),
         comparison=beside if isinstance(beside, Comparison) else None,
         not_comparable=beside if isinstance(beside, str) else None,
     )

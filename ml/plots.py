@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ml.analysis.thresholds import cheapest
 from ml.evaluation import Evaluation, Period
 
 INK, MUTED, GRID = "#1f2933", "#6b7785", "#d9dee5"
@@ -52,7 +53,7 @@ class Picture:
 
 
 def draw(evaluation: Evaluation) -> dict[str, Picture]:
-    """All pictures by name: roc, pr, calibration, over_time, importances."""
+    """All pictures by name: roc, pr, calibration, over_time, cost, importances."""
     import matplotlib as mpl
 
     with mpl.rc_context({**_STYLE, "svg.hashsalt": evaluation.version}):
@@ -192,10 +193,22 @@ def _importances(figure: Any, evaluation: Evaluation) -> tuple[str, str]:
     return "Importances", f"Share of gain by feature; first {first.feature} with {first.gain_share:.1%}"
 
 
+def _cost(figure: Any, evaluation: Evaluation) -> tuple[str, str]:
+    axes = figure.subplots()
+    curve, least = evaluation.analysis.thresholds, cheapest(evaluation.analysis.thresholds)
+    axes.plot([one.at for one in curve], [one.cost for one in curve], color=CANDIDATE)
+    axes.axvline(least.at, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+    axes.set(xlim=(0, 1), ylim=(0, None), xlabel="threshold", ylabel="mean cost of a row")
+    said = f"least {least.cost:.3f} at {least.at:.2f}"
+    axes.text(0.97, 0.03, said, ha="right", fontsize=12, transform=axes.transAxes)
+    return "Cost", f"Mean cost of a row over the threshold above which one acts, {said}"
+
+
 _PAINTERS: Mapping[str, Callable[[Any, Evaluation], tuple[str, str]]] = {
     "roc": _roc,
     "pr": _pr,
     "calibration": _calibration,
     "over_time": _over_time,
+    "cost": _cost,
     "importances": _importances,
 }

@@ -3,17 +3,19 @@
 It repeats what was measured and decided; it computes nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
 from ml import canonical
+from ml import report_analysis as parts
 from ml.bundle import Bundle
 from ml.contract import Feature
 from ml.evaluation import Evaluation
 from ml.gate import Decision
 from ml.metrics import METRICS
 from ml.plots import Picture
+from ml.report_html import folded, number, table
 from ml.report_style import CSS
 
 _ORDER = ("over_time", "calibration", "roc", "pr")
@@ -24,17 +26,22 @@ def render(
     bundle: Bundle, evaluation: Evaluation, decision: Decision, pictures: Mapping[str, Picture]
 ) -> str:
     """The page as HTML that refers to nothing outside itself."""
+    gate = bundle.declaration.gate
     body = "\n".join(
         (
             _head(bundle, evaluation, decision),
             _section("Gate", _reasons(decision)),
             _section("Metrics", _metrics(bundle, evaluation)),
             _section("Curves", f'<div class="pictures">{_figures(pictures, _ORDER)}</div>'),
+            _section("Where it is worse", parts.slices(evaluation, gate.against_champion.metric)),
+            _section("Threshold and cost", parts.costs(evaluation, _figures(pictures, ("cost",)))),
             _section("Importances", _importances(evaluation, pictures)),
+            _section("Most wrong", parts.cases(evaluation)),
+            _section("Changed since the champion", parts.changes(evaluation)),
             _section("Data", _data(bundle, evaluation)),
             _section("Contract", _contract(bundle)),
             _section(
-                "Declaration", _folded("as JSON", f"<pre>{escape(canonical.dumps(bundle.declaration))}</pre>")
+                "Declaration", folded("as JSON", f"<pre>{escape(canonical.dumps(bundle.declaration))}</pre>")
             ),
         )
     )
@@ -68,21 +75,27 @@ def _reasons(decision: Decision) -> str:
 def _metrics(bundle: Bundle, evaluation: Evaluation) -> str:
     floors = bundle.declaration.gate.floor
     beside = evaluation.comparison
-    header = ["metric", "better", "candidate", "declared"]
+    sure = evaluation.analysis.intervals
+    header = ["metric", "better", "candidate", "95 % interval", "declared"]
     if beside:
         header += ["candidate, same rows", "champion, same rows"]
     rows = []
     for name, metric in METRICS[evaluation.task].items():
         cells = [metric.title, "higher" if metric.higher_is_better else "lower"]
-        cells += [_number(evaluation.metrics[name]), _number(floors[name]) if name in floors else ""]
+        interval = f"{number(sure[name].low)} to {number(sure[name].high)}" if name in sure else ""
+        cells += [number(evaluation.metrics[name]), interval]
+        cells.append(number(floors[name]) if name in floors else "")
         if beside:
-            cells += [_number(beside.candidate[name]), _number(beside.champion[name])]
+            cells += [number(beside.candidate[name]), number(beside.champion[name])]
         rows.append(cells)
-    return _table(header, rows, numeric=range(2, 6)) + f"<p>{escape(_same_rows(evaluation))}</p>"
+    return table(header, rows, numeric=range(2, 7)) + f"<p>{escape(_same_rows(evaluation))}</p>"
 
 
 def _same_rows(evaluation: Evaluation) -> str:
-    tested = f"Tested on {evaluation.n_rows:,} rows, {evaluation.first_day} to {evaluation.last_day}."
+    tested = (
+        f"Tested on {evaluation.n_rows:,} rows, {evaluation.first_day} to {evaluation.last_day}; intervals "
+        "are by drawing its days again, since rows of one day have much in common."
+    )
     if evaluation.champion is None:
         return f"{tested} There was no champion to compare with."
     champion = evaluation.champion[:12]
@@ -111,8 +124,8 @@ def _figures(pictures: Mapping[str, Picture], names: Iterable[str]) -> str:
 
 def _importances(evaluation: Evaluation, pictures: Mapping[str, Picture]) -> str:
     rows = [[one.feature, f"{one.gain_share:.2%}", f"{one.n_splits:,}"] for one in evaluation.importances]
-    table = _table(["feature", "share of gain", "splits"], rows, numeric=(1, 2), names=True)
-    return _figures(pictures, ("importances",)) + _folded("all features", table)
+    every = table(["feature", "share of gain", "splits"], rows, numeric=(1, 2), names=True)
+    return _figures(pictures, ("importances",)) + folded("all features", every)
 
 
 def _data(bundle: Bundle, evaluation: Evaluation) -> str:
@@ -135,12 +148,12 @@ def _data(bundle: Bundle, evaluation: Evaluation) -> str:
         "features without any value": ", ".join(evaluation.all_missing) or "none",
     }
     listed = "".join(f"<dt>{escape(k)}</dt><dd>{escape(str(v))}</dd>" for k, v in facts.items())
-    return f"{_table(['', *part], rows, numeric=(2, 3))}<dl>{listed}</dl>"
+    return f"{table(['', *part], rows, numeric=(2, 3))}<dl>{listed}</dl>"
 
 
 def _part(name: str, part: Mapping[str, Any]) -> list[str]:
     days = f"{part['first_day']} to {part['last_day']}"
-    return [name, days, f"{part['n_rows']:,}", _number(part["label_mean"]), f"{part['rows_sha256'][:16]}…"]
+    return [name, days, f"{part['n_rows']:,}", number(part["label_mean"]), f"{part['rows_sha256'][:16]}…"]
 
 
 def _contract(bundle: Bundle) -> str:
@@ -154,9 +167,9 @@ def _contract(bundle: Bundle) -> str:
     ]
     return (
         "<h3>A request carries</h3>"
-        + _table(["column", "type", "unit", "", "description"], request, names=True)
+        + table(["column", "type", "unit", "", "description"], request, names=True)
         + "<h3>The model takes</h3>"
-        + _table(_FEATURE_HEADER, features, numeric=(4,), names=True)
+        + table(_FEATURE_HEADER, features, numeric=(4,), names=True)
     )
 
 
@@ -170,32 +183,5 @@ def _range(feature: Feature) -> str:
     return f"{feature.minimum:g} to {feature.maximum:g}"
 
 
-def _folded(title: str, content: str) -> str:
-    return f"<details><summary>{title}</summary>{content}</details>"
-
-
 def _section(title: str, content: str) -> str:
     return f"<section><h2>{title}</h2>{content}</section>"
-
-
-def _table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterable[int] = (), *, names: bool = False
-) -> str:
-    """A table; `numeric` are places of columns of numbers; with `names` the first column is code."""
-    right = set(numeric)
-
-    def line(cells: Sequence[str], tag: str) -> str:
-        shown = (
-            f"<{tag}{' class=n' if place in right else ''}>{escape(cell)}</{tag}>"
-            for place, cell in enumerate(cells)
-        )
-        return f"<tr>{''.join(shown)}</tr>"
-
-    body = "".join(line(row, "td") for row in rows)
-    kind = ' class="names"' if names else ""
-    head = line(header, "th")
-    return f'<div class="wide"><table{kind}><thead>{head}</thead><tbody>{body}</tbody></table></div>'
-
-
-def _number(value: float) -> str:
-    return f"{value:.4f}"

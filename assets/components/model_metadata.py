@@ -11,6 +11,7 @@ import dagster as dg
 
 from assets.components.model_steps import Judged
 from ml.bundle import Bundle
+from ml.evaluation import Evaluation
 from ml.plots import Picture
 from ml.training_set import Manifest, Part
 
@@ -45,6 +46,8 @@ def of_evaluation(judged: Judged) -> Metadata:
     evaluation, report = judged.evaluation, f"{judged.uri}/report.html"
     return {
         **{name: round(value, 5) for name, value in evaluation.metrics.items()},
+        "intervals_95": dg.MetadataValue.table(records=_intervals(evaluation)),
+        "worse_on": ", ".join(f"{one.column} {one.value}" for one in evaluation.analysis.worse) or "no slice",
         "decision": f"{'promote' if judged.decision.promote else 'refuse'}: {judged.decision.text}",
         "test_days": f"{evaluation.first_day} to {evaluation.last_day}",
         "test_rows": evaluation.n_rows,
@@ -60,6 +63,13 @@ def of_evaluation(judged: Judged) -> Metadata:
             ]
         ),
     }
+
+
+def _intervals(evaluation: Evaluation) -> list[dg.TableRecord]:
+    return [
+        dg.TableRecord({"metric": name, "low": round(one.low, 4), "high": round(one.high, 4)})
+        for name, one in evaluation.analysis.intervals.items()
+    ]
 
 
 def _side(name: str, part: Part) -> dg.TableRecord:

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.analysis.weighted import WEIGHTED, OfWeights
+from ml.analysis.resampled import RESAMPLED, Rows, Values
 from ml.metrics import METRICS, Labels, Scores
 
 SHARE = 0.95
 N_DRAWS = 1_000
 _SEED = 20_130_101
-_FEWEST_DRAWS = 0.9  # of all, in which a metric must be defined
+_FEWEST_KNOWN = 0.9  # of the draws
+_AT_ONCE = 100  # draws
 
 
 @dataclass(frozen=True)
@@ -28,39 +29,38 @@ class Interval:
 
 @dataclass(frozen=True)
 class Draws:
-    """How often each day was drawn, of shape (draws, days), and the day of each row, of shape (n,)."""
+    """Rows, and how often each of their days was drawn, of shape (draws, days)."""
 
-    counts: NDArray[np.float64]
-    day_of: NDArray[np.intp]
+    rows: Rows
+    counts: Values
 
-    def values(self, metric: OfWeights, rows: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
-        """The metric in each draw, of shape (draws,); `rows` are those it was prepared with, or all."""
-        day_of = self.day_of if rows is None else self.day_of[rows]
-        return np.array([metric(counts[day_of]) for counts in self.counts])
+    def values(self, metric: str, some: NDArray[np.intp] | None = None) -> Values:
+        """The metric of the rows, or of some of them, in each draw; NaN where it has none."""
+        of = RESAMPLED[metric](self.rows if some is None else self.rows.taken(some))
+        parts = (self.counts[n : n + _AT_ONCE] for n in range(0, len(self.counts), _AT_ONCE))
+        return np.concatenate([of(part) for part in parts])
 
 
-def drawn(days: NDArray[Any], n_draws: int = N_DRAWS) -> Draws:
+def drawn(labels: Labels, scores: Scores, days: NDArray[Any], n_draws: int = N_DRAWS) -> Draws:
     """Draw as many days as there are, again and again; the same days give the same draws."""
     present, day_of = np.unique(days, return_inverse=True)
     chance = np.full(len(present), 1 / len(present))
     counts = np.random.default_rng(_SEED).multinomial(len(present), chance, size=n_draws)
-    return Draws(counts.astype(np.float64), day_of)
+    return Draws(Rows(labels, scores, day_of, len(present)), counts.astype(np.float64))
 
 
-def intervals(task: str, labels: Labels, scores: Scores, draws: Draws) -> dict[str, Interval]:
+def intervals(task: str, draws: Draws) -> dict[str, Interval]:
     """The interval of every metric of the task that has one: not with a single day."""
-    found: dict[str, Interval] = {}
-    for name in METRICS[task]:
-        interval = interval_of(draws.values(WEIGHTED[name](labels, scores)))
-        if interval and draws.counts.shape[1] > 1:
-            found[name] = interval
-    return found
+    if draws.rows.n_days == 1:
+        return {}
+    found = {name: interval_of(draws.values(name)) for name in METRICS[task]}
+    return {name: interval for name, interval in found.items() if interval}
 
 
-def interval_of(values: NDArray[np.float64]) -> Interval | None:
+def interval_of(values: Values) -> Interval | None:
     """The middle 95 % of the values; None where more than a tenth of the draws gave none."""
     known = values[~np.isnan(values)]
-    if len(known) < _FEWEST_DRAWS * len(values):
+    if len(known) < _FEWEST_KNOWN * len(values):
         return None
     low, high = np.quantile(known, [(1 - SHARE) / 2, (1 + SHARE) / 2])
     return Interval(float(low), float(high))

@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ml.analysis.intervals import Draws, Interval, interval_of
-from ml.analysis.weighted import WEIGHTED
-from ml.metrics import Labels, Metric, Scores
+from ml.analysis.resampled import Values
+from ml.metrics import Metric
 
 _MISSING = "missing"
 _MOST_VALUES = 40
 _N_RANGES = 4
-Rows = NDArray[np.intp]
+Places = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -47,33 +47,31 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class Scored:
-    """Rows with labels and scores, all of shape (n,), the draws of their days, and how they are judged."""
+class Judging:
+    """All rows with draws of their days, and the metric that slices are judged by."""
 
-    labels: Labels
-    scores: Scores
     draws: Draws
     metric: Metric
 
     @cached_property
-    def whole(self) -> tuple[float, NDArray[np.float64]]:
+    def whole(self) -> tuple[float, Values]:
         """The metric over all rows, and in each draw."""
-        prepared = WEIGHTED[self.metric.name](self.labels, self.scores)
-        return self.metric.compute(self.labels, self.scores), self.draws.values(prepared)
+        rows = self.draws.rows
+        return self.metric.compute(rows.labels, rows.scores), self.draws.values(self.metric.name)
 
-    def worse_by(self, rows: Rows) -> tuple[float, float, Interval | None]:
+    def worse_by(self, some: Places) -> tuple[float, float, Interval | None]:
         """The metric over some rows, how much it is worse than over all, and the interval of that."""
-        labels, scores = self.labels[rows], self.scores[rows]
-        here = self.metric.compute(labels, scores)
-        drawn = self.draws.values(WEIGHTED[self.metric.name](labels, scores), rows)
+        rows = self.draws.rows
+        here = self.metric.compute(rows.labels[some], rows.scores[some])
         sign = 1 if self.metric.higher_is_better else -1
-        return here, sign * (self.whole[0] - here), interval_of(sign * (self.whole[1] - drawn))
+        difference = self.whole[1] - self.draws.values(self.metric.name, some)
+        return here, sign * (self.whole[0] - here), interval_of(sign * difference)
 
 
-def slices(table: pa.Table, columns: Sequence[str], scored: Scored, min_rows: int) -> tuple[Slice, ...]:
+def slices(table: pa.Table, columns: Sequence[str], judging: Judging, min_rows: int) -> tuple[Slice, ...]:
     """Every slice of at least `min_rows` rows, the worst first: those with the surest shortfall."""
     found = [
-        _slice(column, name, rows, scored)
+        _slice(column, name, rows, judging)
         for column in columns
         for name, rows in parts(table[column])
         if len(rows) >= min_rows
@@ -81,7 +79,7 @@ def slices(table: pa.Table, columns: Sequence[str], scored: Scored, min_rows: in
     return tuple(sorted(found, key=_surest))
 
 
-def parts(values: Any) -> Iterator[tuple[str, Rows]]:
+def parts(values: Any) -> Iterator[tuple[str, Places]]:
     """The rows of each value of a column; of each of four ranges where it is a number of many values."""
     column = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     missing = np.asarray(column.is_null(nan_is_null=True).to_numpy(zero_copy_only=False))
@@ -97,7 +95,7 @@ def parts(values: Any) -> Iterator[tuple[str, Rows]]:
             yield str(value), np.flatnonzero(codes == code)
 
 
-def _ranges(values: NDArray[np.float64], known: NDArray[np.bool_]) -> Iterator[tuple[str, Rows]]:
+def _ranges(values: NDArray[np.float64], known: NDArray[np.bool_]) -> Iterator[tuple[str, Places]]:
     bounds = np.unique(np.quantile(values[known], np.arange(1, _N_RANGES) / _N_RANGES))
     place = np.searchsorted(bounds, values, side="left")
     for n in range(len(bounds) + 1):
@@ -114,13 +112,12 @@ def _range_name(bounds: NDArray[np.float64], n: int) -> str:
     return f"above {bounds[n - 1]:g} to {bounds[n]:g}"
 
 
-def _slice(column: str, value: str, rows: Rows, scored: Scored) -> Slice:
-    labels = scored.labels[rows]
-    here, worse_by, interval = (
-        scored.worse_by(rows) if scored.metric.is_defined(labels) else (None, None, None)
-    )
-    means = float(labels.mean()), float(scored.scores[rows].mean())
-    return Slice(column, value, len(rows), *means, here, worse_by, interval)
+def _slice(column: str, value: str, some: Places, judging: Judging) -> Slice:
+    labels, scores = judging.draws.rows.labels[some], judging.draws.rows.scores[some]
+    is_defined = judging.metric.is_defined(labels)
+    here, worse_by, interval = judging.worse_by(some) if is_defined else (None, None, None)
+    means = float(labels.mean()), float(scores.mean())
+    return Slice(column, value, len(some), *means, here, worse_by, interval)
 
 
 def _surest(one: Slice) -> tuple[float, str, str]:

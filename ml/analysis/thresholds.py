@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ml.declaration import Costs
 from ml.metrics import Labels, Scores
 
 _N_STEPS = 50
@@ -21,14 +22,6 @@ class Threshold:
     precision: float | None
     recall: float
     cost: float
-
-
-@dataclass(frozen=True)
-class Costs:
-    """Of acting in vain, and of not acting where it was needed, in one unit of the declaration's choice."""
-
-    false_positive: float = 1.0
-    false_negative: float = 1.0
 
 
 def thresholds(labels: Labels, scores: Scores, costs: Costs) -> tuple[Threshold, ...]:

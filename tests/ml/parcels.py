@@ -54,6 +54,7 @@ DECLARED: dict[str, Any] = {
     "gate": {"floor": {"roc_auc": 0.7}, "against_champion": {"metric": "roc_auc", "max_drop": 0.002}},
     "retrain": {"after_new_days": 7},
 }
+SLICES = {"columns": ["depot_id", "n_ahead", "is_express"], "min_rows": 50}
 
 
 def declared(**changes: Any) -> ModelDeclaration:

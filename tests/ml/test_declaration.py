@@ -39,6 +39,10 @@ MISTAKES: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"features": {"table": "t", "columns": ["a", "b", "a"]}}, ("features", "'a'")),
     ({"features": {"table": "t", "columns": ["a", "is_late"]}}, ("is_late",)),
     ({"name": "Late Parcel"}, ("name", "'Late Parcel'")),
+    ({"slices": {"columns": ["depot"]}}, ("slices", "'depot'", "'depot_id'")),
+    ({"slices": {"columns": []}}, ("slices.columns",)),
+    ({"costs": {"false_negativ": 3}}, ("costs.false_negativ", "'false_negative'")),
+    ({"costs": {"false_negative": -1}}, ("costs.false_negative", "-1")),
 ]
 
 

@@ -50,7 +50,7 @@ class _Balanced(HTMLParser):
 
 
 def test_pictures_are_small_and_repeat(judged: Evaluation, pictures: dict[str, Picture]) -> None:
-    assert set(pictures) == {"roc", "pr", "calibration", "over_time", "importances"}
+    assert set(pictures) == {"roc", "pr", "calibration", "over_time", "cost", "importances"}
     for name, picture in draw(judged).items():
         assert picture == pictures[name]
         assert picture.png.startswith(b"\x89PNG")
@@ -114,3 +114,21 @@ def test_a_refusal_leads_the_page(bundle: Bundle, judged: Evaluation, pictures: 
 
 def test_the_page_repeats(bundle: Bundle, judged: Evaluation, pictures: dict[str, Picture]) -> None:
     assert _page(bundle, judged, pictures) == _page(bundle, judged, draw(judged))
+
+
+def test_it_says_where_how_dearly_and_about_what_the_candidate_is_wrong(
+    bundle: Bundle, judged: Evaluation, pictures: dict[str, Picture]
+) -> None:
+    page = _page(bundle, judged, pictures)
+    sure = judged.analysis.intervals["roc_auc"]
+    assert sure.low < judged.metrics["roc_auc"] < sure.high
+    for said in (
+        f"{sure.low:.4f} to {sure.high:.4f}",
+        "engine seed",
+        judged.analysis.cases[0].key,
+        "It costs least",
+    ):
+        assert said in page
+    assert judged.analysis.slices
+    for one in judged.analysis.slices[:5]:
+        assert f"<td>{one.value}</td><td class=n>{one.n_rows:,}</td>" in page

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ml.analysis.cases import most_wrong
 from ml.analysis.intervals import drawn, interval_of, intervals
-from ml.analysis.slices import Scored, parts, slices
-from ml.analysis.thresholds import Costs, cheapest, thresholds
-from ml.analysis.weighted import WEIGHTED
+from ml.analysis.slices import Judging, parts, slices
+from ml.analysis.thresholds import cheapest, thresholds
+from ml.declaration import Costs
 from ml.metrics import METRICS, Labels, Scores, metric_of
 
 N_DAYS, PER_DAY = 30, 200
@@ -31,23 +31,28 @@ def rows_of(seed: int, day_effect: float = 0.7, n_days: int = N_DAYS) -> Rows:
 
 
 @pytest.mark.parametrize("name", METRICS["binary"])
-def test_a_weighted_metric_is_the_metric_of_the_rows_repeated(name: str) -> None:
-    labels, scores, _ = rows_of(0, n_days=2)
-    weights = np.random.default_rng(1).integers(0, 4, len(labels))
-    repeated = np.repeat(np.arange(len(labels)), weights)
-    exact = metric_of("binary", name).compute(labels[repeated], scores[repeated])
-    # Rows of one score that two groups share fall into either.
-    tolerance = 0.01 if name == "calibration_error" else 1e-9
-    assert WEIGHTED[name](labels, scores)(weights.astype(float)) == pytest.approx(exact, abs=tolerance)
+def test_a_metric_of_drawn_days_is_that_of_their_rows(name: str) -> None:
+    labels, scores, days = rows_of(0, n_days=4)
+    if name == "roc_auc":  # more scores than groups
+        scores = scores + np.random.default_rng(2).random(len(scores)) / 1e4
+    draws = drawn(labels, scores, days, 5)
+    for counts, value in zip(draws.counts, draws.values(name), strict=True):
+        repeated = np.repeat(np.arange(len(labels)), counts[draws.rows.day_of].astype(int))
+        exact = metric_of("binary", name).compute(labels[repeated], scores[repeated])
+        # The groups of a calibration are those of all days.
+        assert value == pytest.approx(exact, abs=0.02 if name == "calibration_error" else 2e-4)
 
 
 def test_one_class_has_no_area_and_a_single_day_no_interval() -> None:
-    labels, scores, days = rows_of(0, n_days=1)
-    weights = np.where(labels, 0.0, 1.0)
-    assert np.isnan(WEIGHTED["roc_auc"](labels, scores)(weights))
-    assert np.isnan(WEIGHTED["pr_auc"](labels, scores)(weights))
-    assert intervals("binary", labels, scores, drawn(days)) == {}
-    assert interval_of(np.array([np.nan, 1.0, 2.0])) is None
+    labels, scores, days = rows_of(0, n_days=2)
+    labels[: len(labels) // 2] = False
+    draws = drawn(labels, scores, days, 50)
+    has_class = draws.counts[:, 1] > 0
+    for name in ("roc_auc", "pr_auc"):
+        assert (np.isnan(draws.values(name)) == ~has_class).all()
+    assert "roc_auc" not in intervals("binary", draws)
+    assert "brier" in intervals("binary", draws)
+    assert intervals("binary", drawn(labels, scores, np.zeros(len(labels)))) == {}
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say_though_days_have_much_in_common() -> None:
@@ -62,8 +67,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say_though_days_have_much_in_
 
 
 def test_the_same_days_give_the_same_intervals() -> None:
-    labels, scores, days = rows_of(3)
-    again = [intervals("binary", labels, scores, drawn(days, 50)) for _ in range(2)]
+    again = [intervals("binary", drawn(*rows_of(3), 50)) for _ in range(2)]
     assert again[0] == again[1]
     assert set(again[0]) == set(METRICS["binary"])
 
@@ -74,20 +78,20 @@ def test_the_slice_that_is_worse_is_named_and_no_other() -> None:
     group = rng.choice(["a", "b", "c"], len(labels))
     scores[group == "b"] = rng.permutation(scores[group == "b"])
     table = pa.table({"group": group, "number": rng.normal(size=len(labels))})
-    scored = Scored(labels, scores, drawn(days, 200), metric_of("binary", "roc_auc"))
-    found = slices(table, ["group", "number"], scored, min_rows=50)
+    judging = Judging(drawn(labels, scores, days, 200), metric_of("binary", "roc_auc"))
+    found = slices(table, ["group", "number"], judging, min_rows=50)
     assert [(one.column, one.value) for one in found if one.is_worse] == [("group", "b")]
     assert (found[0].column, found[0].value) == ("group", "b")
     assert found[0].metric == pytest.approx(0.5, abs=0.05)
     assert sum(one.n_rows for one in found if one.column == "number") == len(labels)
-    assert slices(table, ["group"], scored, min_rows=len(labels)) == ()
+    assert slices(table, ["group"], judging, min_rows=len(labels)) == ()
 
 
 def test_a_slice_of_one_class_has_no_metric() -> None:
     labels, scores, days = rows_of(6)
     table = pa.table({"came": labels.astype(str)})
-    scored = Scored(labels, scores, drawn(days, 20), metric_of("binary", "roc_auc"))
-    for one in slices(table, ["came"], scored, min_rows=1):
+    judging = Judging(drawn(labels, scores, days, 20), metric_of("binary", "roc_auc"))
+    for one in slices(table, ["came"], judging, min_rows=1):
         assert (one.metric, one.worse_by, one.interval, one.is_worse) == (None, None, None, False)
 
 
@@ -136,7 +140,7 @@ def test_the_most_wrong_rows_come_first() -> None:
 
 
 def _holds(truth: float, labels: Labels, scores: Scores, days: NDArray[Any]) -> bool:
-    found = interval_of(drawn(days, 100).values(WEIGHTED["brier"](labels, scores)))
+    found = interval_of(drawn(labels, scores, days, 100).values("brier"))
     return found is not None and found.low <= truth <= found.high
 
 

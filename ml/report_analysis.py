@@ -1,0 +1,102 @@
+"""The parts of a report about an analysis: slices, costs, cases, and what changed.
+
+The page around them is `report`'s; what is measured, `ml.analysis`'.
+"""
+
+from html import escape
+
+from ml.analysis.slices import Slice
+from ml.analysis.thresholds import cheapest
+from ml.evaluation import Evaluation
+from ml.metrics import metric_of
+from ml.report_html import folded, number, table
+
+_SHOWN_SLICES = 12
+_SHOWN_FEATURES = 8
+_EVERY = 5  # threshold
+
+
+def slices(evaluation: Evaluation, metric: str) -> str:
+    """The slices, the worst first, and those that are surely worse by name."""
+    analysis = evaluation.analysis
+    if not analysis.slices:
+        return (
+            "<p>No slices are declared (<code>slices: {columns: [...]}</code>), or none has rows enough.</p>"
+        )
+    named = ", ".join(f"{one.column} {one.value}" for one in analysis.worse[:_SHOWN_SLICES])
+    title = metric_of(evaluation.task, metric).title
+    said = (
+        f"Surely worse than on all rows: {named}."
+        if named
+        else "On none is it surely worse than on all rows."
+    )
+    header = (
+        "column",
+        "value",
+        "rows",
+        "mean label",
+        "mean score",
+        title,
+        "worse by",
+        "95 % interval of that",
+    )
+    rows = [_slice(one) for one in analysis.slices]
+    shown = table(header, rows[:_SHOWN_SLICES], numeric=range(2, 8), names=True)
+    rest = folded(
+        f"{len(rows) - _SHOWN_SLICES} more",
+        table(header, rows[_SHOWN_SLICES:], numeric=range(2, 8), names=True),
+    )
+    return f"<p>{escape(said)}</p>{shown}{rest if len(rows) > _SHOWN_SLICES else ''}"
+
+
+def _slice(one: Slice) -> list[str]:
+    interval = f"{number(one.interval.low)} to {number(one.interval.high)}" if one.interval else ""
+    known = ["" if value is None else number(value) for value in (one.metric, one.worse_by)]
+    means = [number(one.label_mean), number(one.score_mean)]
+    return [one.column, one.value, f"{one.n_rows:,}", *means, *known, interval]
+
+
+def costs(evaluation: Evaluation, figure: str) -> str:
+    """What acting above each threshold does."""
+    curve = evaluation.analysis.thresholds
+    least = cheapest(curve)
+    rows = [
+        [
+            f"{one.at:.2f}",
+            f"{one.acted_on:.1%}",
+            "" if one.precision is None else f"{one.precision:.1%}",
+            f"{one.recall:.1%}",
+            number(one.cost),
+        ]
+        for one in curve[::_EVERY]
+    ]
+    header = ("threshold", "acted on", "precision", "recall", "mean cost of a row")
+    said = f"It costs least, {number(least.cost)} a row, to act on scores from {least.at:.2f} on."
+    return f"<p>{escape(said)}</p>{figure}{table(header, rows, numeric=range(5))}"
+
+
+def cases(evaluation: Evaluation) -> str:
+    """The rows most wrong, with the features of the greatest importance."""
+    first = [one.feature for one in evaluation.importances[:_SHOWN_FEATURES]]
+    header = ("key", "day", "label", "score", *first)
+    rows = [
+        [
+            one.key,
+            one.day,
+            f"{one.label:g}",
+            number(one.score),
+            *(one.features.get(name, "") for name in first),
+        ]
+        for one in evaluation.analysis.cases
+    ]
+    return table(header, rows, numeric=(2, 3), names=True)
+
+
+def changes(evaluation: Evaluation) -> str:
+    """What is other than in the champion."""
+    if evaluation.champion is None:
+        return "<p>There was no champion yet.</p>"
+    if not evaluation.changes:
+        return f"<p>Nothing: it was made as the champion {evaluation.champion[:12]} was.</p>"
+    rows = [[one.what, one.before, one.now] for one in evaluation.changes]
+    return table(("what", f"champion {evaluation.champion[:12]}", "candidate"), rows, names=True)
