@@ -24,8 +24,9 @@ down: .venv/ready ## Stop the UI, the sensors and the endpoint; data stays
 status: .venv/ready ## Show what runs, what has landed, and which model serves
 	@$(BIN)/headwater status
 
-test: .venv/ready ## Run all tests (installs Chromium with apt where it is missing)
+test: .venv/ready ## Run all tests (installs Chromium and PostgreSQL with apt where they are missing)
 	@tests/install-chromium
+	@tests/install-postgresql
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: .venv/ready ## Format, lint, types, import contracts, SQL, dbt parse, definitions, lock file

@@ -5,7 +5,7 @@ can go wrong is read in one place.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -398,6 +398,27 @@ class ChampionChanged(HeadwaterError):
         super().__init__(
             f'Version "{version[:12]}" of model "{model}" is not promoted: it was judged against champion '
             f"{(expected or 'none')[:12]!r}, but champion is {(found or 'none')[:12]!r}. Evaluate it again."
+        )
+
+
+class NothingToRollBackTo(HeadwaterError):
+    """A model has no champion before the present one."""
+
+    def __init__(self, model: str, champion: str | None) -> None:
+        found = f"{champion[:12]} is its first champion" if champion else "it has no champion"
+        super().__init__(
+            f'Model "{model}" can\'t be rolled back: {found}. `headwater ledger {model}` shows its history.'
+        )
+
+
+class NeverChampion(HeadwaterError):
+    """A rollback named a version that was never champion, that is champion now, or that is ambiguous."""
+
+    def __init__(self, model: str, version: str, champion: str, past: Sequence[str]) -> None:
+        listed = ", ".join(one[:12] for one in past) or "none"
+        super().__init__(
+            f'Model "{model}" can\'t be rolled back to "{version}": that is not one version which was '
+            f"champion before. Champion now: {champion[:12]}. Champions before: {listed}."
         )
 
 

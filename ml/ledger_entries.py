@@ -1,6 +1,6 @@
-"""The ledger's table and what one transaction may do with it: add and look, never change.
+"""The ledger's table, which takes new rows only, and what a row of it says.
 
-Opening a database and keeping writers apart is the ledger's own matter.
+What may be added when, and what the rows say together, is the ledger's own matter.
 """
 
 from collections.abc import Mapping
@@ -9,9 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateTable
-
-from ml.errors import ChampionChanged, NotRegistered
 
 ENTRIES = sa.Table(
     "ledger",
@@ -26,16 +23,48 @@ ENTRIES = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Column("actor", sa.String(200)),
     sa.Column("details", sa.JSON, nullable=False),
-    # What may happen only once: `registered:<model>:<version>`, `promoted:<model>:<n>` as the n-th promotion.
+    # What may happen only once: `registered:<model>:<version>`, `champion:<model>:<n>` as the n-th change.
     sa.Column("once", sa.String(500), unique=True),
+    sa.Index("ledger_of_model", "model", "kind", "entry"),
 )
+
+_REFUSAL = "the ledger is append-only"
+_GUARDS = {
+    "sqlite": (
+        f"""create trigger ledger_no_update before update on ledger
+            begin select raise(abort, '{_REFUSAL}'); end""",
+        f"""create trigger ledger_no_delete before delete on ledger
+            begin select raise(abort, '{_REFUSAL}'); end""",
+        # "insert or replace" deletes without that trigger.
+        f"""create trigger ledger_no_replace before insert on ledger
+            when exists (select 1 from ledger where entry = new.entry or once = new.once)
+            begin select raise(abort, '{_REFUSAL}'); end""",
+    ),
+    "postgresql": (
+        f"""create or replace function ledger_is_append_only() returns trigger language plpgsql
+            as $$ begin raise exception '{_REFUSAL}'; end $$""",
+        """create trigger ledger_no_change before update or delete or truncate on ledger
+            for each statement execute function ledger_is_append_only()""",
+    ),
+}
+for _dialect, _statements in _GUARDS.items():
+    for _statement in _statements:
+        _guard = sa.DDL(_statement)  # type: ignore[no-untyped-call]
+        sa.event.listen(ENTRIES, "after_create", _guard.execute_if(dialect=_dialect))
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of the ledger; `at` is UTC, `kind` registered, promoted, refused or loaded.
+    """One row of the ledger; `at` is UTC and never earlier than that of the entry before.
 
-    `previous` is the champion that a promotion replaced.
+    `kind` is one of
+
+    - registered: the version's bundle lies at `uri`
+    - compared: it was put to the test beside the champion `previous`; `details` has the numbers
+    - refused: it is not promoted
+    - promoted: it is champion in place of `previous`
+    - rolled_back: it is champion again in place of `previous`
+    - loaded: a server process answers with it; stopped: the process does no more
     """
 
     entry: int
@@ -48,132 +77,6 @@ class Entry:
     reason: str | None
     actor: str | None
     details: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Promotion:
-    """The entry that made a version champion, and whether this call wrote it."""
-
-    entry: Entry
-    is_new: bool
-
-    @property
-    def model(self) -> str:
-        """Of which model."""
-        return self.entry.model
-
-    @property
-    def version(self) -> str:
-        """The champion."""
-        return self.entry.version
-
-    @property
-    def uri(self) -> str | None:
-        """Where its bundle is."""
-        return self.entry.uri
-
-    @property
-    def at(self) -> datetime:
-        """Since when, UTC."""
-        return self.entry.at
-
-    @property
-    def reason(self) -> str | None:
-        """What decided."""
-        return self.entry.reason
-
-
-@dataclass(frozen=True)
-class Transaction:
-    """What can be done inside one transaction; see the methods of Ledger of the same names."""
-
-    connection: sa.Connection
-
-    def create(self) -> None:
-        """Make the table unless it is there."""
-        self.connection.execute(CreateTable(ENTRIES, if_not_exists=True))
-
-    def register(self, model: str, version: str, uri: str, details: Mapping[str, Any], actor: str) -> Entry:
-        """See Ledger.register."""
-        return self.add(
-            "registered",
-            model,
-            version,
-            uri=uri,
-            details=details,
-            actor=actor,
-            once=f"registered:{model}:{version}",
-        )
-
-    def promote(
-        self,
-        model: str,
-        version: str,
-        *,
-        expected: str | None,
-        reason: str,
-        details: Mapping[str, Any],
-        actor: str,
-    ) -> Promotion:
-        """See Ledger.promote."""
-        registered = self._once(f"registered:{model}:{version}")
-        if registered is None:
-            raise NotRegistered(model, version)
-        current = self.champion(model)
-        champion = current.version if current else None
-        if current and champion == version:
-            return Promotion(current, is_new=False)
-        if champion != expected:
-            raise ChampionChanged(model, version, expected, champion)
-        entry = self._insert(
-            "promoted",
-            model,
-            version,
-            previous=champion,
-            uri=registered.uri,
-            reason=reason,
-            details=details,
-            actor=actor,
-            once=f"promoted:{model}:{1 + self._count(model, 'promoted')}",
-        )
-        return Promotion(entry, is_new=True)
-
-    def refuse(
-        self, model: str, version: str, *, reason: str, details: Mapping[str, Any], actor: str, once: str
-    ) -> Entry:
-        """See Ledger.refuse."""
-        key = f"refused:{model}:{version}:{once}"
-        return self.add("refused", model, version, reason=reason, details=details, actor=actor, once=key)
-
-    def add(self, kind: str, model: str, version: str, *, once: str | None = None, **values: Any) -> Entry:
-        """Add an entry, or return the one that said the same before."""
-        said = self._once(once) if once else None
-        return said or self._insert(kind, model, version, once=once, **values)
-
-    def champion(self, model: str) -> Entry | None:
-        """See Ledger.champion."""
-        return self.last(ENTRIES.c.model == model, ENTRIES.c.kind == "promoted")
-
-    def last(self, *conditions: Any) -> Entry | None:
-        """The newest entry that meets the conditions."""
-        query = sa.select(ENTRIES).where(*conditions).order_by(ENTRIES.c.entry.desc()).limit(1)
-        row = self.connection.execute(query).first()
-        return entry_of(row) if row else None
-
-    def _once(self, key: str) -> Entry | None:
-        return self.last(ENTRIES.c.once == key)
-
-    def _count(self, model: str, kind: str) -> int:
-        query = sa.select(sa.func.count()).where(ENTRIES.c.model == model, ENTRIES.c.kind == kind)
-        return int(self.connection.execute(query).scalar_one())
-
-    def _insert(self, kind: str, model: str, version: str, **values: Any) -> Entry:
-        at = datetime.now(UTC).replace(tzinfo=None)
-        statement = sa.insert(ENTRIES).values(at=at, kind=kind, model=model, version=version, **values)
-        added = self.connection.execute(statement).inserted_primary_key
-        found = self.last(ENTRIES.c.entry == added[0]) if added else None
-        assert found is not None  # noqa: S101 it was inserted two lines above, in this transaction
-        return found
 
 
 def entry_of(row: Any) -> Entry:

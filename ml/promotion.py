@@ -1,6 +1,6 @@
-"""From a decision to the ledger: registered, then promoted or refused, in one transaction.
+"""From a decision to the ledger: registered, then promoted or refused; and back again.
 
-What the decision rests on is the gate's matter.
+What a decision rests on is the gate's matter.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from ml.bundle import Bundle
 from ml.evaluation import Evaluation
 from ml.gate import Decision
-from ml.ledger import Ledger
+from ml.ledger import Ledger, Transaction
 from ml.ledger_entries import Entry
 from ml.registry import Registry
 
@@ -28,7 +28,9 @@ class Outcome:
 
 def register(ledger: Ledger, registry: Registry, bundle: Bundle, actor: str) -> Entry:
     """Store a candidate's bundle and note it; both do nothing the second time."""
-    return ledger.register(bundle.model, bundle.version, registry.put(bundle), _details(bundle), actor)
+    uri = registry.put(bundle)
+    with ledger.transaction() as act:
+        return act.register(bundle.model, bundle.version, uri, _details(bundle), actor)
 
 
 def settle(
@@ -40,43 +42,71 @@ def settle(
     *,
     actor: str,
 ) -> Outcome:
-    """Promote or refuse as decided; killed at any point and run again, it ends the same.
+    """Promote or refuse as decided, in one transaction; killed at any point and run again, it ends the same.
 
-    Raises ChampionChanged when the champion is no longer the one of the evaluation: evaluate again.
+    What was rolled back is not promoted by the same evaluation again. Raises ChampionChanged when the
+    champion is no longer the one of the evaluation: evaluate again.
     """
     model, version = bundle.model, bundle.version
     uri = registry.put(bundle)
-    told: Mapping[str, Any] = {
-        "evaluation": evaluation.id,
-        "metrics": dict(evaluation.metrics),
-        "reasons": [{"is_met": reason.is_met, "text": reason.text} for reason in decision.reasons],
-    }
-    with ledger.transaction() as together:
-        together.register(model, version, uri, _details(bundle), actor)
+    told = _told(evaluation, decision)
+    with ledger.transaction() as act:
+        act.register(model, version, uri, _details(bundle), actor)
+        champion = act.champion(model)
         if not decision.promote:
-            refusal = together.refuse(
-                model, version, reason=decision.text, details=told, actor=actor, once=evaluation.id
-            )
-            champion = together.champion(model)
-            return Outcome("refused", champion.version if champion else None, refusal, decision.text)
-        promotion = together.promote(
-            model,
-            version,
-            expected=evaluation.champion,
-            reason=decision.text,
-            details=told,
-            actor=actor,
-        )
-    if not promotion.is_new:
-        since = f"{promotion.entry.at:%Y-%m-%d %H:%M:%S} UTC"
-        return Outcome("unchanged", version, promotion.entry, f"{version[:12]} is the champion since {since}")
-    return Outcome("promoted", version, promotion.entry, decision.text)
+            said: dict[str, Any] = {"reason": decision.text, "once": evaluation.id}
+        elif champion and champion.version == version:
+            since = f"{champion.at:%Y-%m-%d %H:%M:%S} UTC"
+            return Outcome("unchanged", version, champion, f"{version[:12]} is the champion since {since}")
+        elif back := _withdrawn(act, model, evaluation):
+            said = {"reason": _not_again(back), "once": f"{evaluation.id}:{back.entry}"}
+        else:
+            reason, expected = decision.text, evaluation.champion
+            entry = act.promote(model, version, expected=expected, reason=reason, details=told, actor=actor)
+            return Outcome("promoted", version, entry, reason)
+        refusal = act.refuse(model, version, details=told, actor=actor, **said)
+        return Outcome("refused", champion.version if champion else None, refusal, said["reason"])
+
+
+def roll_back(
+    ledger: Ledger, registry: Registry, model: str, to: str | None, *, reason: str, actor: str
+) -> Entry:
+    """Make the champion before, or `to` if it ever was one, champion again, in one transaction.
+
+    Raises NothingToRollBackTo or NeverChampion, and, changing nothing, VersionNotFound or BundleRefused when
+    the bundle could not be served any more.
+    """
+    with ledger.transaction() as act:
+        entry = act.roll_back(model, to, reason=reason, details={}, actor=actor)
+        registry.get(model, entry.version)
+    return entry
 
 
 def trained_until(ledger: Ledger, model: str) -> date | None:
     """The last training day of the newest candidate, for the retrain policy; None before the first."""
     newest = ledger.newest(model, "registered")
     return date.fromisoformat(newest.details["trained_until"]) if newest else None
+
+
+def _withdrawn(act: Transaction, model: str, evaluation: Evaluation) -> Entry | None:
+    """The rollback that left behind what this evaluation promoted."""
+    backs = act.history(model, "rolled_back")
+    return next((back for back in backs if evaluation.id in back.details["withdrawn"]), None)
+
+
+def _not_again(back: Entry) -> str:
+    return (
+        f"it was promoted by this evaluation before and rolled back on {back.at:%Y-%m-%d %H:%M:%S} UTC by "
+        f"{back.actor} ({back.reason}); only another evaluation can promote it again"
+    )
+
+
+def _told(evaluation: Evaluation, decision: Decision) -> Mapping[str, Any]:
+    return {
+        "evaluation": evaluation.id,
+        "metrics": dict(evaluation.metrics),
+        "reasons": [{"is_met": reason.is_met, "text": reason.text} for reason in decision.reasons],
+    }
 
 
 def _details(bundle: Bundle) -> dict[str, Any]:

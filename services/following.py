@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from bentoml import server_context
+
 from ml.bundle import Bundle
 from ml.errors import NothingPublished, SelfTestFailed
 from ml.lake.editions import Edition
@@ -55,9 +57,12 @@ class Follower:
         self._looked.wait(_FIRST_LOOK_S)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Look no more, and note that this process answers no more."""
         self._stop.set()
-        self._thread.join(timeout=5)
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+        if version := self._recorded:
+            self._attempts.attempt("record", version, lambda: self._note("stopped", version))
 
     def look(self) -> None:
         """Take what is newest into service; raises nothing."""
@@ -115,11 +120,20 @@ class Follower:
         return OnlineStore.from_published(self._published, edition, bundle.contract.online_tables)
 
     def _record(self, version: str) -> None:
-        store = self._current().store
-        details = {"pid": os.getpid(), "host": platform.node(), "edition": store.edition_id}
-        model = self._current().bundle.model
-        self._opened_ledger().loaded(model, version, actor="endpoint", details=details)
+        self._note("loaded", version)
         self._recorded = version
+
+    def _note(self, kind: str, version: str) -> None:
+        serving = self._current()
+        details = {
+            "host": platform.node(),
+            "port": self._settings.port,
+            "worker": server_context.worker_index or 1,
+            "pid": os.getpid(),
+            "edition": serving.store.edition_id,
+        }
+        with self._opened_ledger().transaction() as act:
+            act.add(kind, serving.bundle.model, version, actor="endpoint", details=details)
 
     def _opened_ledger(self) -> Ledger:
         self._ledger = self._ledger or Ledger(self._project.ledger_url)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from ml.bundle import Bundle
-from ml.errors import ChampionChanged
+from ml.errors import BundleRefused, ChampionChanged
 from ml.evaluation import Evaluation
 from ml.gate import Decision, Reason, decide
 from ml.ledger import Ledger
-from ml.promotion import register, settle, trained_until
+from ml.promotion import register, roll_back, settle, trained_until
 from ml.registry import Registry
 from ml.training import train
 from ml.training_set import TrainingSet
@@ -24,8 +24,8 @@ NO = Decision(False, (Reason(False, "roc_auc 0.600 is below the declared floor 0
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+def ledger(ledger_url: str) -> Ledger:
+    return Ledger(ledger_url)
 
 
 @pytest.fixture
@@ -36,6 +36,11 @@ def registry(tmp_path: Path) -> Registry:
 @pytest.fixture(scope="module")
 def second(training_set: TrainingSet) -> Bundle:
     return train(training_set, declared(engine={**DECLARED["engine"], "seed": 8}), definition())
+
+
+@pytest.fixture
+def both(bundle: Bundle, second: Bundle) -> tuple[Bundle, Bundle]:
+    return bundle, second
 
 
 def test_a_good_candidate_becomes_champion_once(
@@ -79,6 +84,39 @@ def test_judged_against_yesterdays_champion_is_not_promoted(
     assert [entry.version for entry in ledger.history(bundle.model)] == [second.version] * 2
 
 
+def test_what_was_rolled_back_is_not_promoted_again_by_the_same_evaluation(
+    ledger: Ledger, registry: Registry, bundle: Bundle, second: Bundle, evaluation: Evaluation
+) -> None:
+    yes = Decision(True, (Reason(True, "fine"),))
+    settle(ledger, registry, bundle, evaluation, yes, actor="tests")
+    beside = replace(evaluation, version=second.version, champion=bundle.version)
+    settle(ledger, registry, second, beside, yes, actor="tests")
+    back = roll_back(ledger, registry, bundle.model, None, reason="it was wrong", actor="someone")
+    assert (back.version, back.previous) == (bundle.version, second.version)
+    again = [settle(ledger, registry, second, beside, yes, actor="tests") for _ in range(2)]
+    assert {(one.kind, one.champion) for one in again} == {("refused", bundle.version)}
+    assert "rolled back on" in again[0].text
+    assert "by someone (it was wrong)" in again[0].text
+    assert len(ledger.history(bundle.model, "refused")) == 1
+    other = replace(beside, rows_sha256="0" * 64)
+    assert settle(ledger, registry, second, other, yes, actor="tests").kind == "promoted"
+
+
+def test_a_rollback_to_a_damaged_bundle_changes_nothing(
+    ledger: Ledger, registry: Registry, bundle: Bundle, second: Bundle, evaluation: Evaluation
+) -> None:
+    yes = Decision(True, (Reason(True, "fine"),))
+    settle(ledger, registry, bundle, evaluation, yes, actor="tests")
+    beside = replace(evaluation, version=second.version, champion=bundle.version)
+    settle(ledger, registry, second, beside, yes, actor="tests")
+    before = ledger.history()
+    trees = Path(registry.uri(bundle.model, bundle.version).removeprefix("file://")) / "trees.txt"
+    trees.write_bytes(trees.read_bytes() + b"x")
+    with pytest.raises(BundleRefused, match=r"trees\.txt"):
+        roll_back(ledger, registry, bundle.model, None, reason="", actor="someone")
+    assert ledger.history() == before
+
+
 KILLED_AT_EVERY_STEP = """
 import os, pickle, signal, sys
 import sqlalchemy as sa
@@ -86,47 +124,84 @@ from ml.bundle import Bundle
 from ml.evaluation import Evaluation
 from ml.gate import Decision, Reason
 from ml.ledger import Ledger
-from ml.promotion import settle
+from ml.promotion import roll_back, settle
 from ml.registry import Registry
 
-home = sys.argv[1]
+home, url, act = sys.argv[1:]
 with open(f"{home}/given", "rb") as given:
-    files, judged = pickle.load(given)
-bundle, evaluation = Bundle(files), Evaluation.from_json(judged)
+    first, second, of_first, of_second = pickle.load(given)
+yes, no = (Decision(done, (Reason(done, "so"),)) for done in (True, False))
 
-def promote(last):
+def settled(files, judged, decision=yes):
+    registry = Registry(f"file://{home}/registry")
+    return lambda ledger: settle(
+        ledger, registry, Bundle(files), Evaluation.from_json(judged), decision, actor="killed"
+    )
+
+def rolled_back(ledger):
+    registry = Registry(f"file://{home}/registry")
+    roll_back(ledger, registry, Bundle(first).model, None, reason="so", actor="killed")
+
+before = {
+    "first": [],
+    "second": [settled(first, of_first)],
+    "refused": [settled(first, of_first)],
+    "back": [settled(first, of_first), settled(second, of_second)],
+}
+todo = {
+    "first": settled(first, of_first),
+    "second": settled(second, of_second),
+    "refused": settled(second, of_second, no),
+    "back": rolled_back,
+}
+
+def killed_at(last):
     steps = iter(range(last))
     def count(*_):
         if next(steps, None) is None:
             os.kill(os.getpid(), signal.SIGKILL)
-    ledger, registry = Ledger(f"sqlite:///{home}/ledger.db"), Registry(f"file://{home}/registry")
+    ledger = Ledger(url)
     write = Registry._write
     Registry._write = lambda *told: (write(*told), count())
     sa.event.listen(ledger._engine, "before_cursor_execute", count)
+    sa.event.listen(ledger._engine, "after_cursor_execute", count)
     sa.event.listen(ledger._engine, "commit", count)
-    settle(ledger, registry, bundle, evaluation, Decision(True, (Reason(True, "fine"),)), actor="killed")
+    todo[act](ledger)
 
-for last in range(100):
+for prepare in before[act]:
+    prepare(Ledger(url))
+for last in range(200):
     child = os.fork()
     if not child:
-        promote(last)
+        killed_at(last)
         os._exit(0)
     status = os.waitpid(child, 0)[1]
-    kinds = [entry.kind for entry in Ledger(f"sqlite:///{home}/ledger.db").history(bundle.model)]
-    print(os.waitstatus_to_exitcode(status), ",".join(kinds))
+    ledger = Ledger(url)
+    champion = ledger.champion(Bundle(first).model)
+    print(os.waitstatus_to_exitcode(status), champion and champion.version, len(ledger.history()))
     if status == 0:
         break
 """
 
 
-def test_killed_anywhere_and_run_again_it_ends_the_same(
-    tmp_path: Path, bundle: Bundle, evaluation: Evaluation
+@pytest.mark.parametrize("act", ["first", "second", "refused", "back"])
+def test_killed_anywhere_there_is_one_champion_and_run_again_it_ends_the_same(
+    tmp_path: Path, ledger_url: str, both: tuple[Bundle, Bundle], evaluation: Evaluation, act: str
 ) -> None:
-    (tmp_path / "given").write_bytes(pickle.dumps((dict(bundle.files), evaluation.to_json())))
-    command = [sys.executable, "-c", KILLED_AT_EVERY_STEP, str(tmp_path)]
+    bundle, second = both
+    beside = replace(evaluation, version=second.version, champion=bundle.version)
+    given = (dict(bundle.files), dict(second.files), evaluation.to_json(), beside.to_json())
+    (tmp_path / "given").write_bytes(pickle.dumps(given))
+    command = [sys.executable, "-c", KILLED_AT_EVERY_STEP, str(tmp_path), ledger_url, act]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    assert told[-1] == "0 registered,promoted"
-    assert set(told[:-1]) <= {"-9 ", "-9 registered,promoted"}
+    first, then = {
+        "first": ("None 0", f"{bundle.version} 2"),
+        "second": (f"{bundle.version} 2", f"{second.version} 4"),
+        "refused": (f"{bundle.version} 2", f"{bundle.version} 4"),
+        "back": (f"{second.version} 4", f"{bundle.version} 5"),
+    }[act]
+    assert told[-1] == f"0 {then}"
+    assert set(told[:-1]) == {f"-9 {first}"}, "all of it or nothing"
     assert len(told) > 10
     registry = Registry((tmp_path / "registry").as_uri())
     assert registry.get(bundle.model, bundle.version).version == bundle.version

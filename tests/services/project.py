@@ -10,6 +10,7 @@ from ml.bundle import Bundle
 from ml.lake.editions import Edition
 from ml.lake.published import PublishBatch, Published
 from ml.ledger import Ledger
+from ml.promotion import roll_back
 from ml.registry import Registry
 from ml.settings import Settings
 from services.settings import ServingSettings
@@ -55,14 +56,20 @@ class Project:
     def register(self, bundle: Bundle) -> None:
         """Store a version and note it."""
         uri = Registry(self.settings.registry).put(bundle)
-        Ledger(self.settings.ledger_url).register(toy.MODEL, bundle.version, uri, {}, "test")
+        with Ledger(self.settings.ledger_url).transaction() as act:
+            act.register(toy.MODEL, bundle.version, uri, {}, "test")
 
     def promote(self, version: str) -> None:
         """Make a registered version the champion."""
-        ledger = Ledger(self.settings.ledger_url)
-        before = ledger.champion(toy.MODEL)
-        expected = before.version if before else None
-        ledger.promote(toy.MODEL, version, expected=expected, reason="test", details={}, actor="test")
+        with Ledger(self.settings.ledger_url).transaction() as act:
+            before = act.champion(toy.MODEL)
+            expected = before.version if before else None
+            act.promote(toy.MODEL, version, expected=expected, reason="test", details={}, actor="test")
+
+    def roll_back(self) -> None:
+        """Go back to the champion before."""
+        ledger, registry = Ledger(self.settings.ledger_url), Registry(self.settings.registry)
+        roll_back(ledger, registry, toy.MODEL, None, reason="test", actor="test")
 
     def loaded(self) -> list[str]:
         """The versions that the ledger says were loaded, oldest first."""

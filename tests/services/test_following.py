@@ -70,6 +70,22 @@ def test_a_new_champion_over_a_new_edition_is_one_swap(
     assert followed.look() == []
 
 
+def test_a_rollback_is_followed_and_a_stop_is_noted(
+    followed: Followed, project: Project, bundles: Mapping[str, Bundle]
+) -> None:
+    project.register(bundles["second"])
+    project.promote(bundles["second"].version)
+    assert followed.look() == ["model"]
+    project.roll_back()
+    assert followed.look() == ["model"]
+    assert followed.serving.bundle.version == bundles["first"].version
+    ledger = Ledger(project.settings.ledger_url)
+    (serving,) = ledger.serving(toy.MODEL)
+    assert (serving.version, serving.details["worker"]) == (bundles["first"].version, 1)
+    followed.follower.stop()
+    assert ledger.serving(toy.MODEL) == []
+
+
 def test_an_edition_without_a_change_to_the_online_tables_is_no_swap(
     followed: Followed, project: Project
 ) -> None:
