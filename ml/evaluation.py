@@ -17,7 +17,8 @@ from ml import canonical
 from ml.analysis.analysis import Analysis, analyse
 from ml.analysis.changes import Change, changes
 from ml.engines.protocol import Importance
-from ml.metrics import Labels, Scores, calibration_groups, compute_all, metric_of, scikit_learn
+from ml.metrics import Labels, Metric, Scores, calibration_groups, compute_all, metric_of, scikit_learn
+from ml.paired import Paired, compare
 from ml.rows import rows_sha256
 from ml.scoring import Scorer
 from ml.training import binary_label
@@ -59,7 +60,8 @@ class Period:
 class Comparison:
     """Candidate and champion on the same rows: the test rows of days after both were trained.
 
-    `n_left_out` test rows are of days the champion was trained on.
+    `n_left_out` test rows are of days the champion was trained on. `paired` is the difference by days, or why
+    there is none.
     """
 
     first_day: date
@@ -69,6 +71,7 @@ class Comparison:
     candidate: Mapping[str, float]
     champion: Mapping[str, float]
     champion_periods: tuple[Period, ...]
+    paired: Paired | str = "it was not measured"
 
 
 @dataclass(frozen=True)
@@ -118,12 +121,19 @@ class Evaluation:
 
 
 def evaluate(
-    scorer: Scorer, test: pa.Table, *, champion: Scorer | None = None, champion_test: pa.Table | None = None
+    scorer: Scorer,
+    test: pa.Table,
+    *,
+    champion: Scorer | None = None,
+    champion_test: pa.Table | None = None,
+    against: str | None = None,
 ) -> Evaluation:
-    """Score the test rows and measure.
+    """Score the test rows and measure; beside a champion, the difference by the metric `against` as well.
 
-    `champion_test` are the same rows with the champion's features, where these aren't among the candidate's
-    (`training_set.rows_for`). Raises OneClass when the test rows hold only one class.
+    `against` is the one that the model was declared with unless given. `champion_test` are the same rows with
+    the champion's features, where these aren't among the candidate's (`training_set.rows_for`).
+
+    Raises OneClass when the test rows hold only one class.
     """
     declaration = scorer.bundle.declaration
     labels = binary_label(declaration, test, "test")
@@ -135,7 +145,8 @@ def evaluate(
         if not theirs[declaration.key].equals(test[declaration.key]):
             beside = "the champion's feature table doesn't hold the same rows"
         else:
-            beside = _compare(champion, theirs, labels, scores, days)
+            metric = against or declaration.gate.against_champion.metric
+            beside = _compare(champion, theirs, labels, scores, days, against=metric)
     roc, pr = _curves(labels, scores)
     return Evaluation(
         model=declaration.name,
@@ -167,7 +178,7 @@ def evaluate(
 
 
 def _compare(
-    champion: Scorer, test: pa.Table, labels: Labels, scores: Scores, days: NDArray[Any]
+    champion: Scorer, test: pa.Table, labels: Labels, scores: Scores, days: NDArray[Any], *, against: str
 ) -> Comparison | str:
     task = champion.bundle.declaration.task
     trained_until = date.fromisoformat(champion.bundle.receipt["rows"]["last_day"])
@@ -188,7 +199,25 @@ def _compare(
         candidate=compute_all(task, labels[unseen], scores[unseen]),
         champion=compute_all(task, labels[unseen], champion_scores),
         champion_periods=_periods(task, labels[unseen], champion_scores, days[unseen]),
+        paired=_paired(
+            metric_of(task, against), labels[unseen], (scores[unseen], champion_scores), days[unseen]
+        ),
     )
+
+
+def _paired(
+    metric: Metric, labels: Labels, scores: tuple[Scores, Scores], days: NDArray[Any]
+) -> Paired | str:
+    """How much better the first scores are than the second."""
+
+    def gain(kept: NDArray[np.bool_]) -> float:
+        here = labels[kept]
+        if (here == here[0]).all():
+            return float("nan")
+        ours, theirs = (metric.compute(here, one[kept]) for one in scores)
+        return -metric.shortfall(ours, theirs)
+
+    return compare(metric.name, days, gain)
 
 
 def _days(test: pa.Table) -> NDArray[Any]:

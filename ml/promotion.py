@@ -1,19 +1,22 @@
-"""From a decision to the ledger: registered, then promoted or refused; and back again.
+"""From an evaluation to the ledger: compared, then promoted or refused; and back again.
 
 What a decision rests on is the gate's matter.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, Literal
 
+from ml import canonical
 from ml.bundle import Bundle
+from ml.declaration import AgainstChampion, Gate
 from ml.evaluation import Evaluation
-from ml.gate import Decision
+from ml.gate import Decision, decide, is_test_due
 from ml.ledger import Ledger, Transaction
 from ml.ledger_entries import Entry
 from ml.registry import Registry
+from ml.spending import YEAR, Spending, spend
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,36 @@ def register(ledger: Ledger, registry: Registry, bundle: Bundle, actor: str) -> 
     uri = registry.put(bundle)
     with ledger.transaction() as act:
         return act.register(bundle.model, bundle.version, uri, _details(bundle), actor)
+
+
+def judge(ledger: Ledger, evaluation: Evaluation, gate: Gate, *, actor: str) -> Decision:
+    """Decide by the gate, and note what a test beside the champion found and spent, in one transaction.
+
+    The same candidate on the same rows beside the same champion is one test, however often it is judged.
+    """
+    if not is_test_due(evaluation, gate):
+        return decide(evaluation, gate)
+    model, rule = evaluation.model, gate.against_champion
+    names = (model, evaluation.version, evaluation.champion, evaluation.rows_sha256[:16], rule.metric)
+    once = ":".join(("compared", *map(str, names)))
+    with ledger.transaction() as act:
+        said = act.said(once)
+        before = said.details if said else None
+        spending = (
+            Spending(before["level"], before["left"], before["nth"]) if before else _next(act, model, rule)
+        )
+        decision = decide(evaluation, gate, spending)
+        act.add(
+            "compared",
+            model,
+            evaluation.version,
+            previous=evaluation.champion,
+            reason=decision.reasons[-1].text,
+            details={"evaluation": evaluation.id, **canonical.plain(decision.test)},
+            actor=actor,
+            once=once,
+        )
+    return decision
 
 
 def settle(
@@ -88,6 +121,13 @@ def trained_until(ledger: Ledger, model: str) -> date | None:
     return date.fromisoformat(newest.details["trained_until"]) if newest else None
 
 
+def _next(act: Transaction, model: str, rule: AgainstChampion) -> Spending:
+    """What the next test may spend, after those of the year before now."""
+    since = datetime.now(UTC) - YEAR
+    spent = [entry.details["level"] for entry in act.history(model, "compared") if entry.at > since]
+    return spend(spent, rule.yearly_alpha, rule.spend)
+
+
 def _withdrawn(act: Transaction, model: str, evaluation: Evaluation) -> Entry | None:
     """The rollback that left behind what this evaluation promoted."""
     backs = act.history(model, "rolled_back")
@@ -106,6 +146,7 @@ def _told(evaluation: Evaluation, decision: Decision) -> Mapping[str, Any]:
         "evaluation": evaluation.id,
         "metrics": dict(evaluation.metrics),
         "reasons": [{"is_met": reason.is_met, "text": reason.text} for reason in decision.reasons],
+        "test": canonical.plain(decision.test) if decision.test else None,
     }
 
 

@@ -12,7 +12,7 @@ from ml import report_analysis as parts
 from ml.bundle import Bundle
 from ml.contract import Feature
 from ml.evaluation import Evaluation
-from ml.gate import Decision
+from ml.gate import Decision, PairedTest
 from ml.metrics import METRICS
 from ml.plots import Picture
 from ml.report_html import folded, number, table
@@ -30,7 +30,7 @@ def render(
     body = "\n".join(
         (
             _head(bundle, evaluation, decision),
-            _section("Gate", _reasons(decision)),
+            _section("Gate", _reasons(decision) + _test(decision.test)),
             _section("Metrics", _metrics(bundle, evaluation)),
             _section("Curves", f'<div class="pictures">{_figures(pictures, _ORDER)}</div>'),
             _section("Where it is worse", parts.slices(evaluation, gate.against_champion.metric)),
@@ -70,6 +70,18 @@ def _reasons(decision: Decision) -> str:
         for one in decision.reasons
     )
     return f'<ul class="reasons">{"".join(items)}</ul>'
+
+
+def _test(test: PairedTest | None) -> str:
+    if test is None:
+        return ""
+    header = ["beside the champion", "better by", "95 % interval", "blocks of days"]
+    cells = [test.metric, f"{test.difference:.4f}", f"{test.low:.4f} to {test.high:.4f}", str(test.n_blocks)]
+    if test.p_value is not None:
+        header += ["asked for more than", "p", "level spent", "left of the year", "test of the year"]
+        cells += [f"{value:.2g}" for value in (test.min_effect, test.p_value, test.level)]
+        cells += [f"{test.left:.4f}", str(test.nth)]
+    return _table(header, [cells], numeric=range(1, 9))
 
 
 def _metrics(bundle: Bundle, evaluation: Evaluation) -> str:

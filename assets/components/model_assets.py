@@ -148,7 +148,7 @@ def champion(steps: Steps, shown: Shown) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             value={"version": outcome.champion},
             data_version=dg.DataVersion(str(outcome.champion)[:16]),
-            metadata={"version": outcome.champion, "outcome": outcome.kind, "reason": outcome.text},
+            metadata=metadata.of_outcome(outcome),
         )
 
     return _champion

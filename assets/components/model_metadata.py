@@ -12,7 +12,9 @@ import dagster as dg
 from assets.components.model_steps import Judged
 from ml.bundle import Bundle
 from ml.evaluation import Evaluation
+from ml.gate import PairedTest
 from ml.plots import Picture
+from ml.promotion import Outcome
 from ml.training_set import Manifest, Part
 
 Metadata = dict[str, Any]
@@ -49,6 +51,7 @@ def of_evaluation(judged: Judged) -> Metadata:
         "intervals_95": dg.MetadataValue.table(records=_intervals(evaluation)),
         "worse_on": ", ".join(f"{one.column} {one.value}" for one in evaluation.analysis.worse) or "no slice",
         "decision": f"{'promote' if judged.decision.promote else 'refuse'}: {judged.decision.text}",
+        **of_test(judged.decision.test),
         "test_days": f"{evaluation.first_day} to {evaluation.last_day}",
         "test_rows": evaluation.n_rows,
         "base_rate": round(evaluation.label_mean, 5),
@@ -70,6 +73,28 @@ def _intervals(evaluation: Evaluation) -> list[dg.TableRecord]:
         dg.TableRecord({"metric": name, "low": round(one.low, 4), "high": round(one.high, 4)})
         for name, one in evaluation.analysis.intervals.items()
     ]
+
+
+def of_outcome(outcome: Outcome) -> Metadata:
+    """What the ledger says now, and the test that it rests on."""
+    told = {"version": outcome.champion, "outcome": outcome.kind, "reason": outcome.text}
+    numbers = outcome.entry.details.get("test")
+    return told | of_test(PairedTest(**numbers) if numbers else None)
+
+
+def of_test(test: PairedTest | None) -> Metadata:
+    """The numbers of the test beside the champion; nothing where there was none."""
+    if test is None:
+        return {}
+    numbers = {
+        "test_difference": test.difference,
+        "test_interval_low": test.low,
+        "test_interval_high": test.high,
+        "test_p_value": test.p_value,
+        "test_level_spent": test.level,
+        "test_level_left": test.left,
+    }
+    return {name: float(f"{value:.4g}") for name, value in numbers.items() if value is not None}
 
 
 def _side(name: str, part: Part) -> dg.TableRecord:

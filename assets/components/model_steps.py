@@ -121,8 +121,15 @@ class Steps:
         bundle = registry.get(self.declaration.name, version)
         champion = self._champion(platform)
         theirs = champion and rows_for(rows, champion.bundle.declaration, platform.published())
-        evaluation = evaluate(Scorer(bundle), rows.test, champion=champion, champion_test=theirs)
-        decision = gate.decide(evaluation, self.declaration.gate)
+        rules = self.declaration.gate
+        evaluation = evaluate(
+            Scorer(bundle),
+            rows.test,
+            champion=champion,
+            champion_test=theirs,
+            against=rules.against_champion.metric,
+        )
+        decision = promotion.judge(ledger, evaluation, rules, actor=ACTOR)
         pictures = draw(evaluation)
         files = {
             "evaluation.json": evaluation.to_json().encode(),
@@ -139,9 +146,9 @@ class Steps:
         version, evaluation_id = reference["version"], reference["evaluation"]
         bundle = registry.get(self.declaration.name, version)
         kept = registry.get_evaluation(self.declaration.name, version, evaluation_id, "evaluation.json")
-        evaluation = Evaluation.from_json(kept)
-        decision = gate.decide(evaluation, self.declaration.gate)
-        outcome = promotion.settle(platform.ledger(), registry, bundle, evaluation, decision, actor=ACTOR)
+        evaluation, ledger = Evaluation.from_json(kept), platform.ledger()
+        decision = promotion.judge(ledger, evaluation, self.declaration.gate, actor=ACTOR)
+        outcome = promotion.settle(ledger, registry, bundle, evaluation, decision, actor=ACTOR)
         published = platform.published()
         published.tag(published.edition(bundle.origin["edition"]), f"{bundle.model}/{version[:12]}")
         return outcome

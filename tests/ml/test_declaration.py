@@ -25,6 +25,30 @@ MISTAKES: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         {"gate": {"floor": {"brier": 0.2}, "against_champion": {"metric": "brier", "max_drop": -1}}},
         ("gate.against_champion.max_drop", "-1", "greater than or equal to 0"),
     ),
+    (
+        {"gate": {**GATE, "against_champion": {"metric": "brier", "rule": "beter"}}},
+        ("gate.against_champion.rule", "'beter'", "'better'"),
+    ),
+    (
+        {"gate": {**GATE, "against_champion": {"metric": "brier", "min_efect": 0.1}}},
+        ("gate.against_champion.min_efect", "'min_effect'"),
+    ),
+    (
+        {"gate": {**GATE, "against_champion": {"metric": "brier", "rule": "better", "max_drop": 0.1}}},
+        ("gate.against_champion", "max_drop: of rule 'not_worse'"),
+    ),
+    (
+        {"gate": {**GATE, "against_champion": {"metric": "brier", "max_drop": 0.1, "min_effect": 0.1}}},
+        ("gate.against_champion", "min_effect: of rule 'better'"),
+    ),
+    (
+        {"gate": {**GATE, "against_champion": {"metric": "brier", "yearly_alpha": 5}}},
+        ("gate.against_champion.yearly_alpha", "5", "less than or equal to 0.5"),
+    ),
+    (
+        {"gate": {**GATE, "against_champion": {"metric": "brier"}}, "split": {"holdout_days": 3}},
+        ("split.holdout_days 3 leaves too few days", "at least 7"),
+    ),
     ({"task": "regresion"}, ("task", "'regresion'", "'binary'")),
     ({"retrain": {"after_new_day": 7}}, ("retrain.after_new_day", "'after_new_days'", "must be given")),
     ({"split": {}}, ("split", "holdout_days")),
@@ -75,7 +99,18 @@ def test_columns_are_checked_against_the_tables() -> None:
     assert "'has_van'" in str(refused.value)
 
 
+def test_a_gate_that_allows_a_drop_asks_for_no_proof() -> None:
+    assert declared().gate.against_champion.rule == "not_worse"
+    asked = declared(gate={**GATE, "against_champion": {"metric": "brier"}})
+    assert asked.gate.against_champion.rule == "better"
+    for one in (asked, declared()):
+        assert ModelDeclaration.parse(one.model_dump(mode="json")) == one
+
+
 def test_schema_lists_what_is_allowed() -> None:
     schema = ModelDeclaration.model_json_schema()
     assert schema["$defs"]["EngineChoice"]["properties"]["name"]["enum"] == ["lightgbm"]
     assert schema["properties"]["task"]["enum"] == ["binary"]
+    rule = schema["$defs"]["AgainstChampion"]["properties"]
+    assert rule["rule"]["enum"] == ["better", "not_worse"]
+    assert all(one["description"] for one in rule.values())

@@ -8,13 +8,15 @@ import pytest
 
 from ml.declaration import Gate
 from ml.evaluation import Comparison, Evaluation
-from ml.gate import decide
+from ml.gate import decide, is_test_due
+from ml.paired import Paired
+from ml.spending import Spending, spend
 
 CHAMPION = "3f2a" + "0" * 60
 
 
 def _gate(floor: dict[str, float] | None = None, metric: str = "roc_auc", **rule: Any) -> Gate:
-    against = {"metric": metric, "max_drop": 0.002, **rule}
+    against = {"metric": metric, **({"max_drop": 0.002} if rule.get("rule") != "better" else {}), **rule}
     return Gate.model_validate({"floor": floor or {"roc_auc": 0.7}, "against_champion": against})
 
 
@@ -89,3 +91,68 @@ def test_not_comparable_goes_by_the_declared_rule(evaluation: Evaluation) -> Non
 def test_the_champion_itself_needs_no_comparison(evaluation: Evaluation) -> None:
     judged = replace(_judged(evaluation, 0.75), champion=evaluation.version)
     assert decide(judged, _gate()).text.endswith("it is the champion itself")
+
+
+PROOF = Spending(level=0.001, left=0.049, nth=1)
+
+
+def _tested(evaluation: Evaluation, paired: Paired | str) -> Evaluation:
+    judged = _judged(evaluation, 0.760, 0.750, paired.metric if isinstance(paired, Paired) else "roc_auc")
+    assert judged.comparison is not None
+    return replace(judged, comparison=replace(judged.comparison, paired=paired))
+
+
+def _better(**rule: Any) -> Gate:
+    return _gate(rule="better", **rule)
+
+
+def test_better_must_be_proven_at_the_level_that_is_spent(evaluation: Evaluation) -> None:
+    judged = _tested(evaluation, Paired("roc_auc", 0.010, 0.002, 28))
+    assert is_test_due(judged, _better(min_effect=0.001))
+    decision = decide(judged, _better(min_effect=0.001), PROOF)
+    assert decision.promote
+    assert decision.reasons[-1].text == (
+        "roc_auc 0.760 is 0.010 above the champion 3f2a00000000 0.750 on the same 52,110 rows (2013-11-01 to "
+        "2013-12-31); over 28 blocks of days it is better by 0.0100 (95 % interval 0.0059 to 0.0141), proven "
+        "to be better by more than 0.001: p 5.8e-05 ≤ 0.001 (test 1 within a year, 0.0490 of 0.05 left)"
+    )
+    assert decision.test is not None
+    assert (decision.test.p_value, decision.test.level) == (pytest.approx(5.8e-5, rel=0.01), 0.001)
+    refused = decide(judged, _better(min_effect=0.005), PROOF)
+    assert not refused.promote
+    assert "not proven to be better by more than 0.005: p 0.0094 > 0.001" in refused.text
+
+
+def test_no_worse_is_not_better(evaluation: Evaluation) -> None:
+    judged = _tested(evaluation, Paired("roc_auc", 0.0, 0.002, 28))
+    assert not decide(judged, _better(), PROOF).promote
+    assert decide(judged, _gate()).promote
+    same_scores = _tested(evaluation, Paired("roc_auc", 0.0, 0.0, 28))
+    assert not decide(same_scores, _better(), PROOF).promote
+
+
+def test_below_the_floor_no_test_is_made_and_nothing_spent(evaluation: Evaluation) -> None:
+    judged, gate = _tested(evaluation, Paired("roc_auc", 0.01, 0.002, 28)), _better(floor={"roc_auc": 0.9})
+    assert not is_test_due(judged, gate)
+    assert "not put to the test, which would spend, as another rule is not met" in decide(judged, gate).text
+
+
+def test_too_few_days_are_not_comparable(evaluation: Evaluation) -> None:
+    judged = _tested(evaluation, "there are 3 days that neither was trained on, at least 7 are needed")
+    assert not is_test_due(judged, _better())
+    assert "not comparable with the champion 3f2a00000000: there are 3 days" in decide(judged, _better()).text
+    assert decide(judged, _better(if_not_comparable="promote")).promote
+    other = _tested(evaluation, Paired("brier", 0.01, 0.002, 28))
+    assert "it was compared by brier" in decide(other, _better()).text
+
+
+def test_levels_of_a_year_never_add_up_to_more_than_the_budget() -> None:
+    spent: list[float] = []
+    for nth in range(1, 1001):
+        spending = spend(spent, 0.05, 0.02)
+        assert spending.nth == nth
+        spent.append(spending.level)
+        assert sum(spent) + spending.left == pytest.approx(0.05)
+    assert spent[0] == pytest.approx(0.001)
+    assert all(level > 0 for level in spent)
+    assert spend([0.03, 0.03], 0.05, 0.02).level == 0, "the declared budget was made smaller"

@@ -4,17 +4,19 @@ import pickle
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
 from ml.bundle import Bundle
+from ml.declaration import Gate
 from ml.errors import BundleRefused, ChampionChanged
-from ml.evaluation import Evaluation
+from ml.evaluation import Comparison, Evaluation
 from ml.gate import Decision, Reason, decide
 from ml.ledger import Ledger
-from ml.promotion import register, roll_back, settle, trained_until
+from ml.paired import Paired
+from ml.promotion import judge, register, roll_back, settle, trained_until
 from ml.registry import Registry
 from ml.training import train
 from ml.training_set import TrainingSet
@@ -115,6 +117,57 @@ def test_a_rollback_to_a_damaged_bundle_changes_nothing(
     with pytest.raises(BundleRefused, match=r"trees\.txt"):
         roll_back(ledger, registry, bundle.model, None, reason="", actor="someone")
     assert ledger.history() == before
+
+
+def _beside_the_champion(evaluation: Evaluation, version: str, p: Paired) -> Evaluation:
+    day, metrics = evaluation.first_day, evaluation.metrics
+    beside = Comparison(day, day, 1, 0, metrics, metrics, (), p)
+    return replace(evaluation, version=version, champion="c" * 64, comparison=beside)
+
+
+def test_every_test_is_written_with_its_numbers_and_spends_once(
+    ledger: Ledger, evaluation: Evaluation
+) -> None:
+    gate = Gate.model_validate({"floor": {"roc_auc": 0.5}, "against_champion": {"metric": "roc_auc"}})
+    better, worse = Paired("roc_auc", 0.02, 0.002, 28), Paired("roc_auc", -0.001, 0.002, 28)
+    judged = [_beside_the_champion(evaluation, one * 64, worse) for one in "abe"]
+    refused = [judge(ledger, one, gate, actor="tests") for one in judged]
+    assert [one.promote for one in refused] == [False] * 3
+    again = [judge(ledger, one, gate, actor="again") for one in judged]
+    assert again == refused
+    good = judge(ledger, _beside_the_champion(evaluation, "d" * 64, better), gate, actor="tests")
+    assert good.promote
+    entries = ledger.history(evaluation.model)
+    assert [entry.kind for entry in entries] == ["compared"] * 4
+    assert [entry.details["nth"] for entry in entries] == [1, 2, 3, 4]
+    levels = [entry.details["level"] for entry in entries]
+    assert levels == pytest.approx([0.001, 0.00098, 0.0009604, 0.000941192])
+    assert entries[-1].details["left"] == pytest.approx(0.05 - sum(levels))
+    assert (entries[0].previous, entries[0].details["difference"]) == ("c" * 64, -0.001)
+    assert entries[0].details["low"] < -0.001 < entries[0].details["high"]
+    assert "not proven to be better by more than 0" in str(entries[0].reason)
+    assert entries[-1].details["p_value"] < 1e-6
+
+
+def test_what_was_spent_a_year_ago_can_be_spent_again(
+    ledger: Ledger, evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate.model_validate({"floor": {"roc_auc": 0.5}, "against_champion": {"metric": "roc_auc"}})
+    judged = [_beside_the_champion(evaluation, one * 64, Paired("roc_auc", 0.0, 0.002, 28)) for one in "ab"]
+    judge(ledger, judged[0], gate, actor="tests")
+    monkeypatch.setattr("ml.promotion.YEAR", timedelta(0))
+    found = judge(ledger, judged[1], gate, actor="tests").test
+    assert found is not None
+    assert (found.nth, found.level) == (1, pytest.approx(0.001))
+
+
+def test_a_rule_that_asks_for_no_proof_spends_nothing(ledger: Ledger, evaluation: Evaluation) -> None:
+    judged = _beside_the_champion(evaluation, "a" * 64, Paired("roc_auc", 0.0, 0.002, 28))
+    gate = Gate.model_validate(
+        {"floor": {"roc_auc": 0.5}, "against_champion": {"metric": "roc_auc", "rule": "not_worse"}}
+    )
+    assert judge(ledger, judged, gate, actor="tests").promote
+    assert ledger.history() == ()
 
 
 KILLED_AT_EVERY_STEP = """
