@@ -4,7 +4,7 @@ No imports of Dagster, dbt or BentoML here: `headwater --help` answers at once.
 """
 
 import sys
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import IO
 
 import click
@@ -12,6 +12,7 @@ import click
 from ml.errors import HeadwaterError
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
+MOMENT = click.DateTime(formats=["%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ"])
 
 
 class Commands(click.Group):
@@ -190,6 +191,48 @@ def prove(tables: tuple[str, ...], as_json: bool) -> None:
     from headwater.prove import prove_tables
 
     prove_tables(tables, as_json=as_json)
+
+
+@main.command()
+@click.argument("model", required=False)
+@click.option(
+    "--at", type=MOMENT, metavar="TIME", help="Show what held then instead, UTC, such as 2026-03-01T10:04Z."
+)
+@as_json
+def ledger(model: str | None, at: datetime | None, as_json: bool) -> None:
+    """Show what happened to models: when, to which version, by whom and why.
+
+    \b
+    registered    a candidate was trained, its bundle is stored
+    compared      it was tested beside the champion: the difference, p, and what of the year's level was spent
+    refused       it is not promoted, with the reason
+    promoted      it is champion
+    rolled_back   it is champion again
+    loaded        a server process answers with it; stopped: the process ended
+
+    With --at, shows which version was champion at that time and what each server process had loaded. The rows
+    are only ever added; neither this command nor the database changes one.
+    """
+    from headwater.ledger import show_ledger
+
+    show_ledger(model, at.replace(tzinfo=UTC) if at else None, as_json=as_json)
+
+
+@main.command()
+@click.argument("model", required=False)
+@click.option("--to", metavar="VERSION", help="A champion before, or how its version begins.  [the last one]")
+@click.option("--reason", default="asked for", show_default=True, help="Why, for the ledger.")
+@as_json
+def rollback(model: str | None, to: str | None, reason: str, as_json: bool) -> None:
+    """Make the champion before champion again, at once and for all servers that follow the ledger.
+
+    MODEL may be left out where there is one. The bundle is verified first; if it is damaged, nothing changes.
+    Later candidates are judged beside the champion that is back, and the evaluation that promoted what is
+    left behind does not promote it again. Rolling back twice goes back two champions.
+    """
+    from headwater.rollback import go_back
+
+    go_back(model, to, reason, as_json=as_json)
 
 
 def _day(moment: datetime | None) -> date | None:

@@ -106,3 +106,20 @@ class NothingTakenIn(HeadwaterError):
 
     def __init__(self, *, home: Path) -> None:
         super().__init__(f"No file was taken in yet (home folder {home}). Run `headwater up` first.")
+
+
+class NoSuchModel(HeadwaterError):
+    """A model was named that the ledger does not know."""
+
+    def __init__(self, *, model: str, known: Iterable[str]) -> None:
+        super().__init__(f'The ledger knows no model "{model}". {nearest(model, known)}')
+
+
+class WhichModel(HeadwaterError):
+    """A command for one model was given no name, and there is not just one."""
+
+    def __init__(self, *, models: list[str]) -> None:
+        found = (
+            f"several models have a champion: {', '.join(models)}" if models else "no model has a champion"
+        )
+        super().__init__(f"Name the model; {found}.")
