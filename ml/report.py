@@ -81,7 +81,7 @@ def _test(test: PairedTest | None) -> str:
         header += ["asked for more than", "p", "level spent", "left of the year", "test of the year"]
         cells += [f"{value:.2g}" for value in (test.min_effect, test.p_value, test.level)]
         cells += [f"{test.left:.4f}", str(test.nth)]
-    return _table(header, [cells], numeric=range(1, 9))
+    return table(header, [cells], numeric=range(1, 9))
 
 
 def _metrics(bundle: Bundle, evaluation: Evaluation) -> str:

@@ -19,7 +19,7 @@ def training_set() -> TrainingSet:
 @pytest.fixture(scope="session")
 def bundle(training_set: TrainingSet) -> Bundle:
     """A model trained on them."""
-    return train(training_set, parcels.declared(slices=parcels.SLICES), parcels.definition(), threads=1)
+    return train(training_set, parcels.declared(), parcels.definition(), threads=1)
 
 
 @pytest.fixture(scope="session")

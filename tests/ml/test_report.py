@@ -14,7 +14,12 @@ from ml.report import render
 from ml.scoring import Scorer
 from ml.training import train
 from ml.training_set import TrainingSet
-from tests.ml.parcels import DECLARED, declared, definition
+from tests.ml.parcels import DECLARED, SLICES, declared, definition
+
+
+@pytest.fixture(scope="module")
+def bundle(training_set: TrainingSet) -> Bundle:
+    return train(training_set, declared(slices=SLICES), definition())
 
 
 @pytest.fixture(scope="module")
