@@ -56,6 +56,7 @@ def of_evaluation(judged: Judged) -> Metadata:
         "test_rows": evaluation.n_rows,
         "base_rate": round(evaluation.label_mean, 5),
         "report": dg.MetadataValue.url(report) if report.startswith("http") else _file(report),
+        "card": dg.MetadataValue.md(judged.card),
         **_pictures(judged.pictures),
         "importances_table": dg.MetadataValue.table(
             records=[

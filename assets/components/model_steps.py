@@ -12,7 +12,7 @@ from typing import Any
 from assets.dbt_runner import DbtRunner
 from assets.resources import Platform
 from assets.table_code import canonical_sql, project_code
-from ml import canonical, gate, packaging, promotion, report, retrain
+from ml import canonical, card, gate, packaging, promotion, report, retrain
 from ml.bundle import Bundle
 from ml.declaration import ModelDeclaration
 from ml.errors import OtherCodeNow
@@ -36,6 +36,7 @@ class Judged:
     evaluation: Evaluation
     decision: gate.Decision
     pictures: Mapping[str, Picture]
+    card: str
     uri: str
 
     @property
@@ -130,15 +131,16 @@ class Steps:
             against=rules.against_champion.metric,
         )
         decision = promotion.judge(ledger, evaluation, rules, actor=ACTOR)
-        pictures = draw(evaluation)
+        pictures, described = draw(evaluation), card.render(bundle, evaluation, decision)
         files = {
             "evaluation.json": evaluation.to_json().encode(),
+            "card.md": described.encode(),
             "report.html": report.render(bundle, evaluation, decision, pictures).encode(),
         }
         uri = registry.put_evaluation(bundle.model, version, evaluation.id, files)
         if not decision.promote:
             promotion.settle(ledger, registry, bundle, evaluation, decision, actor=ACTOR)
-        return Judged(evaluation, decision, pictures, uri)
+        return Judged(evaluation, decision, pictures, described, uri)
 
     def settle(self, platform: Platform, reference: Value) -> promotion.Outcome:
         """Promote the version that the evaluation lets through, and keep the edition it was made from."""
