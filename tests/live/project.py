@@ -71,8 +71,12 @@ class Project:
             command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=check, timeout=timeout_s
         )
 
+    def asked(self, *args: str) -> Any:
+        """What a command prints as JSON."""
+        return json.loads(self.headwater(*args, "--json").stdout)
+
     def status(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self.headwater("status", "--json").stdout)
+        told: dict[str, Any] = self.asked("status")
         return told
 
     def predict(self, instances: list[dict[str, Any]]) -> Answer:

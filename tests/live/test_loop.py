@@ -74,12 +74,12 @@ def test_a_second_up_starts_nothing_and_runs_nothing(project: Project) -> None:
 
 def test_a_new_day_is_noticed_and_only_it_is_computed(project: Project) -> None:
     champion = project.champion()
-    project.headwater("land", "--until", "2013-02-21")
-    wait_for("the new day is computed", lambda: computed(project, 52) and idle(project), PATIENCE_S)
+    project.headwater("land", "--until", "2013-02-07")
+    wait_for("the new day is computed", lambda: computed(project, 38) and idle(project), PATIENCE_S)
     run = project.runs()[0]
     assert run["status"] == "SUCCESS"
-    assert materialized(project, run["runId"])["raw/flights"] == {"2013-02-21"}
-    assert materialized(project, run["runId"])["features/flight_features"] == {"2013-02-21"}
+    assert materialized(project, run["runId"])["raw/flights"] == {"2013-02-07"}
+    assert materialized(project, run["runId"])["features/flight_features"] == {"2013-02-07"}
     touched = set(materialized(project, run["runId"]))
     assert not touched & {
         "raw/planes",
@@ -90,7 +90,7 @@ def test_a_new_day_is_noticed_and_only_it_is_computed(project: Project) -> None:
     assert project.champion() == champion, "one day is fewer than the policy wants"
 
 
-def test_a_week_of_days_retrains_and_the_new_champion_answers_with_no_failed_request(
+def test_weeks_of_days_retrain_and_the_new_champion_answers_with_no_failed_request(
     project: Project,
 ) -> None:
     champion, instance = project.champion(), example(project)
@@ -116,6 +116,31 @@ def test_a_week_of_days_retrains_and_the_new_champion_answers_with_no_failed_req
     wait_for("the run is over", lambda: idle(project), PATIENCE_S)
     assert {status for status, _ in seen} == {200}
     assert seen[200, champion] > 0
+
+
+def test_a_rollback_answers_within_seconds_and_the_ledger_tells_it_all(project: Project) -> None:
+    promoted, instance = project.champion(), example(project)
+
+    def answers(version: str) -> bool:
+        found: str = project.predict([instance]).body["model"]["version"]
+        return found == version
+
+    back = project.asked("rollback", "--reason", "a drill")
+    assert back["previous"] == promoted
+    wait_for("the champion before answers", lambda: answers(back["version"]), 30)
+    forth = project.asked("rollback", "--to", promoted[:12])
+    wait_for("the newer one answers again", lambda: answers(promoted), 30)
+    now = project.asked("ledger", "--at", "2999-01-01T00:00Z")
+    (server,) = now["serving"]
+    assert ([one["version"] for one in now["champions"]], server["version"]) == ([promoted], promoted)
+    entries = project.asked("ledger", "late_arrival")["entries"]
+    (test,) = [one for one in entries if one["kind"] == "compared"]
+    assert (test["version"], test["previous"]) == (promoted, back["version"])
+    assert test["details"]["p_value"] <= test["details"]["level"] == 0.001
+    assert [one["version"] for one in entries if one["kind"] == "rolled_back"] == [
+        back["version"],
+        forth["version"],
+    ]
 
 
 def test_a_truncated_file_is_refused_by_name_while_other_days_go_on(project: Project) -> None:

@@ -112,6 +112,7 @@ def test_a_true_gain_of_5_thousandths_is_found_by_weekly_retrains(judge: Judge) 
     assert differences.mean() == pytest.approx(0.005, abs=0.0003)
     found = [judge.promotes(*year) for year in zip(differences, errors, strict=True)]
     assert sum(week is not None for week in found) >= 0.8 * n_years
+    assert np.median([week or WEEKS + 1 for week in found]) <= 17, "four months"
 
 
 def test_in_a_single_comparison_it_takes_five_months_of_days_to_find_it(judge: Judge) -> None:

@@ -7,11 +7,13 @@ from html.parser import HTMLParser
 import pytest
 
 from ml.bundle import Bundle
+from ml.declaration import Gate
 from ml.evaluation import Evaluation, evaluate
 from ml.gate import decide
 from ml.plots import Picture, draw
 from ml.report import render
 from ml.scoring import Scorer
+from ml.spending import Spending
 from ml.training import train
 from ml.training_set import TrainingSet
 from tests.ml.parcels import DECLARED, SLICES, declared, definition
@@ -35,6 +37,20 @@ def pictures(judged: Evaluation) -> dict[str, Picture]:
 
 def _page(bundle: Bundle, judged: Evaluation, pictures: dict[str, Picture]) -> str:
     return render(bundle, judged, decide(judged, bundle.declaration.gate), pictures)
+
+
+def test_the_test_beside_the_champion_stands_in_numbers(
+    bundle: Bundle, judged: Evaluation, pictures: dict[str, Picture]
+) -> None:
+    rule = {"metric": "roc_auc", "rule": "better", "min_effect": 0.001}
+    gate = Gate.model_validate({"floor": {"roc_auc": 0.5}, "against_champion": rule})
+    decision = decide(judged, gate, Spending(level=0.00098, left=0.048, nth=2))
+    test = decision.test
+    assert test is not None
+    page = render(bundle, judged, decision, pictures)
+    for told in (f"{test.difference:.4f}", f"{test.low:.4f} to {test.high:.4f}", "0.00098", "0.0480"):
+        assert f">{told}</td>" in page
+    assert "level spent" not in _page(bundle, judged, pictures), "a drop was allowed: nothing was spent"
 
 
 class _Balanced(HTMLParser):
