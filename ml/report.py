@@ -75,10 +75,10 @@ def _reasons(decision: Decision) -> str:
 def _test(test: PairedTest | None) -> str:
     if test is None:
         return ""
-    header = ["beside the champion", "better by", "95 % interval", "blocks of days"]
+    header = ["beside the champion", "better by", "95 % interval", "day blocks"]
     cells = [test.metric, f"{test.difference:.4f}", f"{test.low:.4f} to {test.high:.4f}", str(test.n_blocks)]
     if test.p_value is not None:
-        header += ["asked for more than", "p", "level spent", "left of the year", "test of the year"]
+        header += ["more than", "p", "level spent", "left", "test"]
         cells += [f"{value:.2g}" for value in (test.min_effect, test.p_value, test.level)]
         cells += [f"{test.left:.4f}", str(test.nth)]
     return table(header, [cells], numeric=range(1, 9))
