@@ -29,10 +29,18 @@ def ask(fields: tuple[str, ...], file: IO[str] | None, *, as_json: bool) -> None
     )
     for instance, prediction in zip(instances, answer["predictions"], strict=True):
         asked = "  ".join(f"{name}={value}" for name, value in instance.items() if value is not None)
-        voice.say(f"[bold]{prediction['score']:.4f}[/]  {asked}")
+        voice.say(f"[bold]{_told(prediction)}[/]  {asked}")
         for warning in prediction.get("warnings", ()):
             voice.say(f"        [yellow]{warning['column']} {warning['value']!r} {warning['message']}[/]")
     voice.finish()
+
+
+def _told(prediction: dict[str, Any]) -> str:
+    """The score, the predicted number, or the class with its probability."""
+    told = prediction.get("prediction", prediction.get("score"))
+    if "probabilities" in prediction:
+        return f"{told} ({prediction['probabilities'][told]:.4f})"
+    return f"{told:.4f}"
 
 
 def _instances(told: Any) -> list[Instance]:

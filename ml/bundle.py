@@ -13,12 +13,14 @@ from typing import Any
 from ml import canonical
 from ml.contract import Contract
 from ml.declaration import ModelDeclaration
+from ml.engines import ENGINES
 from ml.errors import BundleRefused
 
 FORMAT = 1
 INDEX = "bundle.json"
-_IDENTITY = ("contract.json", "declaration.json", "features.sql", "receipt.json", "trees.txt")
-FILES = (*_IDENTITY, "origin.json")
+_IDENTITY = ("contract.json", "declaration.json", "features.sql", "receipt.json")
+FILES = (*_IDENTITY, "origin.json")  # beside the model itself, whose file is named by its engine
+_MODELS = tuple(sorted(engine.file for engine in ENGINES.values()))
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Bundle:
     @cached_property
     def version(self) -> str:
         """SHA-256 over names and digests of the files that make the model, 64 hex digits."""
-        lines = (f"{canonical.digest(self.files[name])}  {name}\n" for name in _IDENTITY)
+        names = sorted((*_IDENTITY, *self._model_files))
+        lines = (f"{canonical.digest(self.files[name])}  {name}\n" for name in names)
         return canonical.digest("".join(lines))
 
     @cached_property
@@ -68,14 +71,23 @@ class Bundle:
         return self.files["features.sql"].decode()
 
     @property
-    def trees(self) -> str:
-        """The engine's model text."""
-        return self.files["trees.txt"].decode()
+    def fitted(self) -> str:
+        """The engine's text of the model; its file is named by the engine."""
+        return self.files[self._model_files[0]].decode()
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that fitted it, by its file."""
+        return next(name for name, engine in ENGINES.items() if engine.file == self._model_files[0])
+
+    @property
+    def _model_files(self) -> tuple[str, ...]:
+        return tuple(name for name in _MODELS if name in self.files)
 
     @property
     def index(self) -> bytes:
         """The content of `bundle.json`: format, version, digest of each file. Written last."""
-        digests = {name: canonical.digest(self.files[name]) for name in FILES}
+        digests = {name: canonical.digest(content) for name, content in self.files.items()}
         return canonical.dumps({"format": FORMAT, "version": self.version, "files": digests}).encode()
 
     def write(self, directory: Path) -> None:
@@ -102,14 +114,17 @@ def verified(files: Mapping[str, bytes], place: str, version: str | None = None)
         raise BundleRefused(place, INDEX, "it is missing, so that nothing says the bundle is complete")
     index = _index(files[INDEX], place)
     for name in sorted(set(FILES) | set(index["files"]) | set(files) - {INDEX}):
-        if name not in FILES or name not in index["files"]:
+        if name not in (*FILES, *_MODELS) or name not in index["files"]:
             raise BundleRefused(place, name, "it is no file of this format, or the index doesn't name it")
         if name not in files:
             raise BundleRefused(place, name, "it is missing")
         found = canonical.digest(files[name])
         if found != index["files"][name]:
             raise BundleRefused(place, name, f"its SHA-256 is {found}, the index says {index['files'][name]}")
-    bundle = Bundle({name: files[name] for name in FILES})
+    bundle = Bundle({name: content for name, content in files.items() if name != INDEX})
+    if len(bundle._model_files) != 1:
+        expected = " or ".join(f'"{name}"' for name in _MODELS)
+        raise BundleRefused(place, INDEX, f"it must name one model, {expected}")
     for claim, claimed in (("the index says", index["version"]), ("wanted is", version or bundle.version)):
         if bundle.version != claimed:
             raise BundleRefused(place, INDEX, f"its files make version {bundle.version}, {claim} {claimed}")

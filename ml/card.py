@@ -80,6 +80,9 @@ def _worse(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _acting(bundle: Bundle, evaluation: Evaluation) -> Iterator[str]:
+    if not evaluation.analysis.thresholds:
+        yield f"It predicts a {evaluation.task} label: what is done by it is for whoever acts."
+        return
     costs, least = bundle.declaration.costs, cheapest(evaluation.analysis.thresholds)
     yield f"If acting in vain costs {costs.false_positive:g} and not acting where it was needed"
     yield f"{costs.false_negative:g}, it costs least ({least.cost:.3f} a row) to act on scores from"

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 
 from ml import canonical
 from ml.declaration import ModelDeclaration
-from ml.errors import ColumnUnfit
+from ml.errors import ColumnUnfit, FeaturesEmpty, TooManyCategories
 from ml.feature_definition import Column, FeatureDefinition
 
+MAX_CATEGORIES = 500
 FeatureType = Literal["integer", "real", "boolean", "category"]
 
 
@@ -38,7 +39,10 @@ class Feature:
 
 @dataclass(frozen=True)
 class Contract:
-    """Everything a caller or an engine must know about the model's input and output."""
+    """Everything a caller or an engine must know about the model's input and output.
+
+    `classes` are those of a multiclass label, in the order of their probabilities.
+    """
 
     model: str
     task: str
@@ -48,18 +52,29 @@ class Contract:
     request: tuple[Column, ...]
     features: tuple[Feature, ...]
     online_tables: tuple[str, ...]
+    classes: tuple[str, ...] = ()
 
     @classmethod
     def learn(
-        cls, declaration: ModelDeclaration, definition: FeatureDefinition, train: pa.Table
+        cls,
+        declaration: ModelDeclaration,
+        definition: FeatureDefinition,
+        train: pa.Table,
+        classes: tuple[str, ...] = (),
     ) -> "Contract":
         """Types from the definition; categories and ranges from the training rows.
 
-        Raises DeclarationRefused for a column the definition lacks, ColumnUnfit for one no model can take.
+        Raises DeclarationRefused for a column the definition lacks, ColumnUnfit for one no model can take,
+        TooManyCategories or FeaturesEmpty.
         """
         columns = {column.name: column for column in definition.features}
         declaration.validate_against(tuple(columns))
         names = declaration.features.columns
+        features = tuple(_feature(columns[name], train[name]) for name in names)
+        empty = [one.name for one in features if one.missing_share == 1]
+        refused = [name for name in empty if name not in declaration.features.may_be_missing]
+        if refused or len(empty) == len(features):
+            raise FeaturesEmpty(declaration.name, refused or empty, train.num_rows)
         return cls(
             model=declaration.name,
             task=declaration.task,
@@ -67,14 +82,20 @@ class Contract:
             key=definition.key,
             label=declaration.label.column,
             request=definition.request,
-            features=tuple(_feature(columns[name], train[name]) for name in names),
+            features=features,
             online_tables=definition.online_tables,
+            classes=classes,
         )
 
     @property
     def all_missing(self) -> tuple[str, ...]:
-        """Features that no training row had: allowed, as a source may begin later, and listed."""
+        """Features that no training row had, as the declaration says they may."""
         return tuple(feature.name for feature in self.features if feature.missing_share == 1)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The features whose numbers are codes."""
+        return tuple(feature.name for feature in self.features if feature.type == "category")
 
     def to_json(self) -> str:
         """Canonical JSON."""
@@ -114,6 +135,8 @@ def _feature(column: Column, values: pa.ChunkedArray) -> Feature:
     missing = values.null_count
     if kind == "category":
         categories = tuple(sorted(pc.unique(as_text(values)).drop_null().to_pylist()))
+        if len(categories) > MAX_CATEGORIES:
+            raise TooManyCategories(column.name, len(categories), len(values), MAX_CATEGORIES)
     else:
         numbers = values.cast(pa.float64())
         missing += pc.sum(pc.is_nan(numbers)).as_py() or 0

@@ -3,13 +3,15 @@
 Nothing is trained or read here; whether the named columns exist is checked against a feature definition.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from ml import canonical
+from ml.declared import Declared, Name, one_of, unfit_value, unknown_parameters
+from ml.declared_search import Range, Search
 from ml.engines import ENGINES
 from ml.engines.protocol import Parameter
 from ml.errors import DeclarationRefused, Problem, nearest
@@ -20,59 +22,54 @@ TASKS = tuple(METRICS)
 METRIC_NAMES = tuple(sorted({name for metrics in METRICS.values() for name in metrics}))
 
 
-def _one_of(allowed: Collection[str], what: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if value not in allowed:
-            raise ValueError(f"unknown {what} {value!r}. {nearest(value, allowed)}")
-        return value
-
-    return AfterValidator(check)
-
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Task = Annotated[str, _one_of(TASKS, "task"), Field(json_schema_extra={"enum": list(TASKS)})]
+Task = Annotated[str, one_of(TASKS, "task"), Field(json_schema_extra={"enum": list(TASKS)})]
 MetricName = Annotated[
-    str, _one_of(METRIC_NAMES, "metric"), Field(json_schema_extra={"enum": list(METRIC_NAMES)})
+    str, one_of(METRIC_NAMES, "metric"), Field(json_schema_extra={"enum": list(METRIC_NAMES)})
 ]
-EngineName = Annotated[str, _one_of(ENGINES, "engine"), Field(json_schema_extra={"enum": sorted(ENGINES)})]
+EngineName = Annotated[str, one_of(ENGINES, "engine"), Field(json_schema_extra={"enum": sorted(ENGINES)})]
 Fallback = Annotated[
     str,
-    _one_of(("refuse", "promote"), "rule"),
+    one_of(("refuse", "promote"), "rule"),
     Field(json_schema_extra={"enum": ["refuse", "promote"]}),
 ]
 
 
 Rule = Annotated[
-    str, _one_of(("better", "not_worse"), "rule"), Field(json_schema_extra={"enum": ["better", "not_worse"]})
+    str, one_of(("better", "not_worse"), "rule"), Field(json_schema_extra={"enum": ["better", "not_worse"]})
 ]
 
 
-class Declared(BaseModel):
-    """A part of a declaration: frozen, and closed to names it doesn't know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class Features(Declared):
-    """The feature table and its columns that the model uses, in this order."""
+    """The feature table and its columns that the model uses, in this order.
+
+    A column without any value in the training rows is refused, but for those in `may_be_missing`.
+    """
 
     table: Name
     columns: tuple[Name, ...] = Field(min_length=1)
+    may_be_missing: tuple[Name, ...] = ()
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         twice = sorted({name for name in self.columns if self.columns.count(name) > 1})
         if twice:
             raise ValueError(f"columns named more than once: {', '.join(map(repr, twice))}")
+        for name in self.may_be_missing:
+            if name not in self.columns:
+                raise ValueError(f"may_be_missing names {name!r}. {nearest(name, self.columns)}")
         return self
 
 
 class Label(Declared):
-    """The label table and column; training uses only rows where `train_only_where` (a boolean) is true."""
+    """The label table and column; training uses only rows where `train_only_where` (a boolean) is true.
+
+    Rows with the same value in column `group` are ranked against each other (task ranking).
+    """
 
     table: Name
     column: Name
     train_only_where: Name | None = None
+    group: Name | None = None
 
 
 class Split(Declared):
@@ -112,11 +109,12 @@ class EngineChoice(Declared):
 
     @model_validator(mode="after")
     def _known_parameters(self) -> Self:
-        allowed = ENGINES[self.name].parameters
-        unknown = [name for name in self.parameters if name not in allowed]
+        unknown = unknown_parameters(self.name, self.parameters)
         if unknown:
-            hints = [f"{name!r}: {nearest(name, allowed)}" for name in unknown]
-            raise ValueError(f"parameters that {self.name} does not take here. {' '.join(hints)}")
+            raise ValueError(unknown)
+        wrong = [unfit_value(self.name, name, value) for name, value in self.parameters.items()]
+        if any(wrong):
+            raise ValueError("; ".join(filter(None, wrong)))
         return self
 
 
@@ -202,6 +200,7 @@ class ModelDeclaration(Declared):
     label: Label
     split: Split
     engine: EngineChoice
+    search: Search | None = None
     gate: Gate
     retrain: Retrain
     slices: Slices | None = None
@@ -211,10 +210,17 @@ class ModelDeclaration(Declared):
     def _fits_task(self) -> Self:
         if self.task not in ENGINES[self.engine.name].tasks:
             raise ValueError(f"engine {self.engine.name!r} has no task {self.task!r}")
-        wrong = {*self.gate.floor, self.gate.against_champion.metric} - set(METRICS[self.task])
+        named = {*self.gate.floor, self.gate.against_champion.metric}
+        wrong = (named | ({self.search.metric} if self.search else set())) - set(METRICS[self.task])
         if wrong:
-            raise ValueError(f"metrics not of task {self.task!r}: {', '.join(sorted(wrong))}")
-        reserved = {self.key, "prediction_at", "day", self.label.column} & set(self.features.columns)
+            hints = (f"{name!r}: {nearest(name, METRICS[self.task])}" for name in sorted(wrong))
+            raise ValueError(f"metrics not of task {self.task!r}. {' '.join(hints)}")
+        if (self.task == "ranking") is (self.label.group is None):
+            raise ValueError("label.group is given for task 'ranking', which needs it, and for no other")
+        if self.search and (unfit := self.search.unfit_for(self.engine.name)):
+            raise ValueError(unfit)
+        own = {self.key, "prediction_at", "day", self.label.column, self.label.group}
+        reserved = {name for name in self.features.columns if name in own}
         if reserved:
             raise ValueError(f"not features but key, time or label: {', '.join(sorted(reserved))}")
         for name in self.slices.columns if self.slices else ():
@@ -245,7 +251,7 @@ class ModelDeclaration(Declared):
     @property
     def training_code(self) -> str:
         """A digest of what training reads: another gate or retrain policy is the same model."""
-        return self._digest("name", "entity", "task", "features", "label", "split", "engine")
+        return self._digest("name", "entity", "task", "features", "label", "split", "engine", "search")
 
     @property
     def gate_code(self) -> str:
@@ -272,8 +278,10 @@ class ModelDeclaration(Declared):
         wanted = [(f"features.columns[{i}]", name, features) for i, name in enumerate(self.features.columns)]
         if labels is not None:
             wanted.append(("label.column", self.label.column, labels))
-        if labels is not None and self.label.train_only_where:
-            wanted.append(("label.train_only_where", self.label.train_only_where, labels))
+        for field in ("train_only_where", "group"):
+            name = getattr(self.label, field)
+            if labels is not None and name:
+                wanted.append((f"label.{field}", name, labels))
         problems = tuple(
             Problem(field, name, f"no such column. {nearest(name, present)}")
             for field, name, present in wanted
@@ -291,6 +299,7 @@ _PARTS: Mapping[tuple[str, ...], type[Declared]] = {
     ("engine",): EngineChoice,
     ("gate",): Gate,
     ("gate", "against_champion"): AgainstChampion,
+    ("search",): Search,
     ("retrain",): Retrain,
     ("slices",): Slices,
     ("costs",): Costs,
@@ -300,8 +309,9 @@ _PARTS: Mapping[tuple[str, ...], type[Declared]] = {
 def _problem(error: Mapping[str, Any]) -> Problem:
     place = tuple(str(step) for step in error["loc"])
     field = ".".join(step for step in place if step != "[key]") or "declaration"
-    if error["type"] == "extra_forbidden" and place[:-1] in _PARTS:
-        return Problem(field, None, f"unknown field. {nearest(place[-1], _PARTS[place[:-1]].model_fields)}")
+    part = Range if place[:2] == ("search", "space") else _PARTS.get(place[:-1])
+    if error["type"] == "extra_forbidden" and part:
+        return Problem(field, None, f"unknown field. {nearest(place[-1], part.model_fields)}")
     if error["type"] == "missing":
         return Problem(field, None, "must be given")
     message = str(error["msg"]).removeprefix("Value error, ")

@@ -329,12 +329,35 @@ class InfiniteValues(HeadwaterError):
         )
 
 
-class LabelUnfit(HeadwaterError):
-    """A label that isn't true or false."""
+class FeaturesEmpty(HeadwaterError):
+    """Features that have no value in any training row, though nobody said that they may."""
 
-    def __init__(self, model: str, column: str, found: str) -> None:
+    def __init__(self, model: str, columns: Iterable[str], n_rows: int) -> None:
+        told = ", ".join(f'"{column}"' for column in columns)
         super().__init__(
-            f'Label "{column}" of model "{model}" is {found}; expected is boolean, or integer 0 and 1.'
+            f'Model "{model}" can learn nothing from {told}: no value in any of {n_rows:,} training rows. '
+            "Look at the feature table, leave the column out, or name it under features.may_be_missing "
+            "when its source begins later."
+        )
+
+
+class TooManyCategories(HeadwaterError):
+    """A category with so many values that it names rows rather than kinds of them."""
+
+    def __init__(self, column: str, n_categories: int, n_rows: int, most: int) -> None:
+        super().__init__(
+            f'Feature "{column}" has {n_categories:,} categories in {n_rows:,} training rows; at most {most} '
+            "are taken. Group the rare ones in the feature table, or give the model a rate of theirs instead."
+        )
+
+
+class LabelUnfit(HeadwaterError):
+    """A label that isn't what its task needs."""
+
+    def __init__(self, model: str, column: str, found: str, expected: str) -> None:
+        super().__init__(
+            f'Label "{column}" of model "{model}" is {found}; expected is {expected}. Correct the label '
+            "table, or the task in the declaration."
         )
 
 
@@ -343,8 +366,8 @@ class OneClass(HeadwaterError):
 
     def __init__(self, model: str, part: str, column: str, value: object, n_rows: int) -> None:
         super().__init__(
-            f'Label "{column}" of model "{model}" is {value!r} in all {n_rows:,} {part} rows; both classes '
-            "are needed. Look at the label table, or give the split more days."
+            f'Label "{column}" of model "{model}" is {value!r} in all {n_rows:,} {part} rows; at least '
+            "two values are needed. Look at the label table, or give the split more days."
         )
 
 
@@ -355,6 +378,26 @@ class EngineRefused(HeadwaterError):
         super().__init__(
             f'Engine "{engine}" refused to {act}: {reason.strip()}. '
             "Correct engine.parameters in the model's declaration, or the bundle if it was to be loaded."
+        )
+
+
+class MadeByOtherEngine(HeadwaterError):
+    """A bundle was fitted by another major version of its engine's library than is installed."""
+
+    def __init__(self, model: str, version: str, library: str, made_by: str, installed: str) -> None:
+        super().__init__(
+            f'Version {version[:12]} of "{model}" was fitted by {library} {made_by}, and {installed} is '
+            "installed: it might score otherwise, so it is not used. Install the major version that fitted "
+            "it, or train again."
+        )
+
+
+class ContractBroken(HeadwaterError):
+    """The parts of a bundle contradict each other."""
+
+    def __init__(self, model: str, version: str, problem: str) -> None:
+        super().__init__(
+            f'Version {version[:12]} of "{model}" is not used: {problem}. Train again, or promote another.'
         )
 
 

@@ -3,10 +3,9 @@
 Whether that is good enough is the gate's matter.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
-from itertools import groupby
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -16,44 +15,16 @@ from numpy.typing import NDArray
 from ml import canonical
 from ml.analysis.analysis import Analysis, analyse
 from ml.analysis.changes import Change, changes
-from ml.engines.protocol import Importance
-from ml.metrics import Labels, Metric, Scores, calibration_groups, compute_all, metric_of, scikit_learn
+from ml.analysis.curves import Bin, Confusion, Curve, bins, confusion, errors, roc_and_pr
+from ml.analysis.outcomes import outcomes
+from ml.analysis.periods import Period, periods
+from ml.engines import BASELINE
+from ml.engines.protocol import Fitted, Importance
+from ml.labels import labels_of
+from ml.metrics import Labels, Metric, Scores, compute_all, first_metric, metric_of
 from ml.paired import Paired, compare
 from ml.rows import rows_sha256
-from ml.scoring import Scorer
-from ml.training import binary_label
-
-_CURVE_POINTS = 200
-_DAILY_UNTIL_DAYS = 92
-
-
-@dataclass(frozen=True)
-class Bin:
-    """One of the equal groups by rising score: what was predicted and what came true."""
-
-    n_rows: int
-    score_mean: float
-    label_mean: float
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Points of a curve, thinned to at most 200."""
-
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Period:
-    """A day, or a week when there are many days; no ROC AUC where only one class occurred."""
-
-    first_day: date
-    last_day: date
-    n_rows: int
-    score_mean: float
-    label_mean: float
-    roc_auc: float | None
+from ml.scoring import Scorer, score
 
 
 @dataclass(frozen=True)
@@ -75,8 +46,20 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """What a plain model makes of the same rows, trained on the same rows as the candidate."""
+
+    engine: str
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """One version on one set of test rows.
+
+    `label_mean` is of the label; of a multiclass one the share of the most frequent class. Calibration is of
+    the probability given to the most probable class there, and not of a ranking. `roc` and `pr` are of binary
+    labels, `errors` (prediction less label, by the share of rows below) of numbers, `confusion` of classes.
 
     `champion` is the version it stood beside (None: there was none). Unless that is this version itself,
     `comparison` holds, or `not_comparable` says why there is none. `changes` are what is other than in it.
@@ -93,9 +76,12 @@ class Evaluation:
     n_rows: int
     label_mean: float
     metrics: Mapping[str, float]
+    baseline: Baseline | None
     calibration: tuple[Bin, ...]
-    roc: Curve
-    pr: Curve
+    roc: Curve | None
+    pr: Curve | None
+    errors: Curve | None
+    confusion: Confusion | None
     periods: tuple[Period, ...]
     importances: tuple[Importance, ...]
     all_missing: tuple[str, ...]
@@ -127,16 +113,18 @@ def evaluate(
     champion: Scorer | None = None,
     champion_test: pa.Table | None = None,
     against: str | None = None,
+    baseline: Fitted | None = None,
 ) -> Evaluation:
     """Score the test rows and measure; beside a champion, the difference by the metric `against` as well.
 
-    `against` is the one that the model was declared with unless given. `champion_test` are the same rows with
-    the champion's features, where these aren't among the candidate's (`training_set.rows_for`).
+    `against` is the one that the model was declared with unless given. `baseline` is a plain model of the
+    same contract (`ml.baseline`). `champion_test` are the same rows with the champion's features, where these
+    aren't among the candidate's (`training_set.rows_for`).
 
-    Raises OneClass when the test rows hold only one class.
+    Raises LabelUnfit, or OneClass when all test rows have the same label.
     """
-    declaration = scorer.bundle.declaration
-    labels = binary_label(declaration, test, "test")
+    declaration, task = scorer.bundle.declaration, scorer.bundle.declaration.task
+    labels = labels_of(declaration, test, "test", scorer.contract.classes)
     days = _days(test)
     scores = scorer.score(test)
     beside: Comparison | str | None = None
@@ -144,29 +132,32 @@ def evaluate(
         theirs = test if champion_test is None else champion_test
         if not theirs[declaration.key].equals(test[declaration.key]):
             beside = "the champion's feature table doesn't hold the same rows"
+        elif _predicts(champion) != _predicts(scorer):
+            beside = "the champion predicts another kind of label, or other classes"
         else:
             metric = against or declaration.gate.against_champion.metric
             beside = _compare(champion, theirs, labels, scores, days, against=metric)
-    roc, pr = _curves(labels, scores)
+    roc, pr = roc_and_pr(labels, scores) if task == "binary" else (None, None)
+    plain = None if baseline is None else score(baseline, scorer.contract, test)
     return Evaluation(
         model=declaration.name,
         version=scorer.bundle.version,
-        task=declaration.task,
+        task=task,
         label=declaration.label.column,
         rows_sha256=rows_sha256(test),
         first_day=days.min().item(),
         last_day=days.max().item(),
         n_days=len(np.unique(days)),
         n_rows=test.num_rows,
-        label_mean=float(labels.mean()),
-        metrics=compute_all(declaration.task, labels, scores),
-        calibration=tuple(
-            Bin(len(rows), float(scores[rows].mean()), float(labels[rows].mean()))
-            for rows in calibration_groups(scores)
-        ),
+        label_mean=_base(task, labels),
+        metrics=compute_all(task, labels, scores),
+        baseline=None if plain is None else Baseline(BASELINE, compute_all(task, labels, plain)),
+        calibration=() if task == "ranking" else bins(*outcomes(task, labels, scores)),
         roc=roc,
         pr=pr,
-        periods=_periods(declaration.task, labels, scores, days),
+        errors=errors(scores - labels) if task == "regression" else None,
+        confusion=confusion(scorer.contract.classes, labels, scores) if task == "multiclass" else None,
+        periods=periods(task, labels, scores, days),
         importances=scorer.fitted.importances(),
         all_missing=scorer.contract.all_missing,
         analysis=analyse(declaration, test, labels, scores, days),
@@ -188,7 +179,7 @@ def _compare(
     unseen = days > np.datetime64(trained_until)
     if not unseen.any():
         return f"the champion was trained until {trained_until}, which leaves none of the test days"
-    if labels[unseen].all() or not labels[unseen].any():
+    if not first_metric(task).is_defined(labels[unseen]):
         return f"the {unseen.sum():,} test rows after {trained_until}, the champion's last, are of one class"
     champion_scores = champion.score(test.filter(pa.array(unseen)))
     return Comparison(
@@ -198,7 +189,7 @@ def _compare(
         n_left_out=int((~unseen).sum()),
         candidate=compute_all(task, labels[unseen], scores[unseen]),
         champion=compute_all(task, labels[unseen], champion_scores),
-        champion_periods=_periods(task, labels[unseen], champion_scores, days[unseen]),
+        champion_periods=periods(task, labels[unseen], champion_scores, days[unseen]),
         paired=_paired(
             metric_of(task, against), labels[unseen], (scores[unseen], champion_scores), days[unseen]
         ),
@@ -212,7 +203,7 @@ def _paired(
 
     def gain(kept: NDArray[np.bool_]) -> float:
         here = labels[kept]
-        if (here == here[0]).all():
+        if not metric.is_defined(here):
             return float("nan")
         ours, theirs = (metric.compute(here, one[kept]) for one in scores)
         return -metric.shortfall(ours, theirs)
@@ -220,49 +211,15 @@ def _paired(
     return compare(metric.name, days, gain)
 
 
+def _predicts(scorer: Scorer) -> tuple[str, tuple[str, ...]]:
+    return scorer.contract.task, scorer.contract.classes
+
+
 def _days(test: pa.Table) -> NDArray[Any]:
     return np.asarray(test["day"].cast(pa.date32()).to_numpy()).astype("datetime64[D]")
 
 
-def _curves(labels: Labels, scores: Scores) -> tuple[Curve, Curve]:
-    false_positive, true_positive, _ = scikit_learn().roc_curve(labels, scores)
-    precision, recall, _ = scikit_learn().precision_recall_curve(labels, scores)
-    return _thinned(false_positive, true_positive), _thinned(recall[::-1], precision[::-1])
-
-
-def _thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> Curve:
-    """Points evenly spaced along the curve, first and last kept."""
-    along = np.concatenate(([0.0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)) / 4)))
-    kept = np.unique(np.searchsorted(along, np.linspace(0, along[-1], _CURVE_POINTS)))
-    return Curve(tuple(x[kept].round(5).tolist()), tuple(y[kept].round(5).tolist()))
-
-
-def _periods(task: str, labels: Labels, scores: Scores, days: NDArray[Any]) -> tuple[Period, ...]:
-    return tuple(_period(task, labels, scores, rows, span) for span, rows in _by_period(days))
-
-
-def _by_period(days: NDArray[Any]) -> Iterator[tuple[list[date], NDArray[np.intp]]]:
-    order = np.argsort(days, kind="stable")
-    present, starts = np.unique(days[order], return_index=True)
-    groups = list(zip(present.tolist(), np.split(order, starts[1:]), strict=True))
-    weekly = (present[-1] - present[0]).astype(int) > _DAILY_UNTIL_DAYS
-    for _, members in groupby(groups, lambda group: _monday(group[0]) if weekly else group[0]):
-        of_period = list(members)
-        yield [day for day, _ in of_period], np.concatenate([rows for _, rows in of_period])
-
-
-def _monday(day: date) -> date:
-    return day - timedelta(days=day.weekday())
-
-
-def _period(task: str, labels: Labels, scores: Scores, rows: NDArray[np.intp], span: list[date]) -> Period:
-    here, predicted = labels[rows], scores[rows]
-    both = here.any() and not here.all()
-    return Period(
-        first_day=span[0],
-        last_day=span[-1],
-        n_rows=len(rows),
-        score_mean=float(predicted.mean()),
-        label_mean=float(here.mean()),
-        roc_auc=metric_of(task, "roc_auc").compute(here, predicted) if both else None,
-    )
+def _base(task: str, labels: Labels) -> float:
+    if task == "multiclass":
+        return float(np.unique(labels, return_counts=True)[1].max() / len(labels))
+    return float((labels[:, 0] if task == "ranking" else labels).mean())

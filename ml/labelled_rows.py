@@ -61,6 +61,7 @@ class Selection:
     label_table: str
     label_column: str
     train_only_where: str | None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ class LabelledRows(Generic[E]):
     def labels(self, span: Span | None = None) -> Any:
         """Key, day, label and condition, of some days or all; raises ColumnMissing or DuplicateKeys."""
         chosen = self.selection
-        where = [chosen.train_only_where] if chosen.train_only_where else []
-        return self._columns(chosen.label_table, [chosen.key, "day", chosen.label_column, *where], span)
+        also = [name for name in (chosen.train_only_where, chosen.group) if name]
+        return self._columns(chosen.label_table, [chosen.key, "day", chosen.label_column, *also], span)
 
     def labelled_days(self, labels: Any) -> list[date]:
         """Days with at least one label, in order."""
@@ -102,6 +103,8 @@ class LabelledRows(Generic[E]):
         found = pc.index_in(features[chosen.key], value_set=labels[chosen.key])
         label = labels[chosen.label_column].take(found)
         rows = features.append_column(chosen.label_column, label)
+        if chosen.group:
+            rows = rows.append_column(chosen.group, labels[chosen.group].take(found))
         order = pc.sort_indices(rows, [("prediction_at", "ascending"), (chosen.key, "ascending")]).to_numpy()
         order = order[label.is_valid().to_numpy()[order]]
         tested = rows.take(order[_within(rows, test)[order]])

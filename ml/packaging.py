@@ -35,7 +35,7 @@ include = ["ml/**/*.py", "services/*", "bundle/*", "online/*", "{digest}"]
 _README = """\
 # {model} {version}
 
-`POST /predict` answers with a probability for each instance; `GET /docs.json` describes it with examples,
+`POST /predict` answers with a prediction for each instance; `GET /docs.json` describes it with examples,
 `GET /model` says what serves. `bentoml serve {tag}` runs it, `bentoml containerize {tag}` packs it.
 """
 

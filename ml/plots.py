@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from ml.analysis.periods import Period
 from ml.analysis.thresholds import cheapest
-from ml.evaluation import Evaluation, Period
+from ml.evaluation import Evaluation
+from ml.metrics import first_metric
 
 INK, MUTED, GRID = "#1f2933", "#6b7785", "#d9dee5"
 CANDIDATE, CHAMPION = "#2563c9", "#c9741a"
@@ -40,6 +42,8 @@ _STYLE: Mapping[str, Any] = {
     "legend.frameon": False,
 }
 _MAX_FEATURES = 20
+_MAX_NUMBERED = 10
+_TAIL = 0.01
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,15 @@ class Picture:
 
 
 def draw(evaluation: Evaluation) -> dict[str, Picture]:
-    """All pictures by name: roc, pr, calibration, over_time, cost, importances."""
+    """The task's pictures by name, in the order to show them: over_time and importances for every task.
+
+    Beside them calibration, roc, pr and cost for binary, numbers and errors for regression, calibration and
+    confusion for multiclass.
+    """
     import matplotlib as mpl
 
     with mpl.rc_context({**_STYLE, "svg.hashsalt": evaluation.version}):
-        return {name: _picture(name, painter, evaluation) for name, painter in _PAINTERS.items()}
+        return {name: _picture(name, _PAINTERS[name], evaluation) for name in _PICTURES[evaluation.task]}
 
 
 def _picture(
@@ -106,6 +114,7 @@ def _unit_square(axes: Any, x: str, y: str) -> None:
 
 
 def _roc(figure: Any, evaluation: Evaluation) -> tuple[str, str]:
+    assert evaluation.roc  # noqa: S101 of its task
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
     axes.plot(evaluation.roc.x, evaluation.roc.y, color=CANDIDATE)
@@ -117,6 +126,7 @@ def _roc(figure: Any, evaluation: Evaluation) -> tuple[str, str]:
 
 
 def _pr(figure: Any, evaluation: Evaluation) -> tuple[str, str]:
+    assert evaluation.pr  # noqa: S101 of its task
     axes = figure.subplots()
     axes.axhline(evaluation.label_mean, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
     axes.text(0.015, evaluation.label_mean + 0.015, f"base rate {evaluation.label_mean:.3f}", color=MUTED)
@@ -135,7 +145,8 @@ def _calibration(figure: Any, evaluation: Evaluation) -> tuple[str, str]:
     axes.plot([0, top], [0, top], color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
     axes.plot(predicted, observed, color=CANDIDATE, marker="o", markersize=4)
     axes.set(xlim=(0, top), ylim=(0, top), xlabel="mean score", ylabel="share that came true")
-    error = evaluation.metrics["calibration_error"]
+    gaps = [one.n_rows * abs(one.score_mean - one.label_mean) for one in evaluation.calibration]
+    error = sum(gaps) / evaluation.n_rows
     axes.text(0.97 * top, 0.06 * top, f"mean gap {error:.3f}", ha="right", fontsize=12)
     groups = len(evaluation.calibration)
     return (
@@ -144,31 +155,88 @@ def _calibration(figure: Any, evaluation: Evaluation) -> tuple[str, str]:
     )
 
 
+def _numbers(figure: Any, evaluation: Evaluation) -> tuple[str, str]:
+    axes = figure.subplots()
+    predicted = [one.score_mean for one in evaluation.calibration]
+    observed = [one.label_mean for one in evaluation.calibration]
+    ends = min(*predicted, *observed), max(*predicted, *observed)
+    axes.plot(ends, ends, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+    axes.plot(predicted, observed, color=CANDIDATE, marker="o", markersize=4)
+    axes.set(xlabel="mean prediction", ylabel=f"mean {evaluation.label}")
+    said = f"R squared {evaluation.metrics['r2']:.3f}"
+    axes.text(0.97, 0.06, said, ha="right", fontsize=12, transform=axes.transAxes)
+    groups = len(evaluation.calibration)
+    return "Prediction and outcome", f"Mean label over mean prediction in {groups} equal groups, {said}"
+
+
+def _errors(figure: Any, evaluation: Evaluation) -> tuple[str, str]:
+    assert evaluation.errors  # noqa: S101 of its task
+    axes = figure.subplots()
+    shares, errors = np.array(evaluation.errors.x), np.array(evaluation.errors.y)
+    axes.axhline(0, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+    inner = (shares >= _TAIL) & (shares <= 1 - _TAIL)
+    axes.plot(shares[inner], errors[inner], color=CANDIDATE)
+    axes.set(xlim=(0, 1), xlabel="share of rows below", ylabel="prediction less label")
+    low, high = np.interp([0.05, 0.95], shares, errors)
+    return "Errors", f"Prediction less label, sorted; nine of ten rows from {low:.3g} to {high:.3g}"
+
+
+def _confusion(figure: Any, evaluation: Evaluation) -> tuple[str, str]:
+    assert evaluation.confusion  # noqa: S101 of its task
+    figure.subplots_adjust(left=0.2)
+    axes = figure.subplots()
+    cells = np.array(evaluation.confusion.n_rows, dtype=float)
+    shares = cells / np.maximum(cells.sum(axis=1, keepdims=True), 1)
+    shade = np.array([int(CANDIDATE[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    axes.imshow(
+        np.dstack([*np.broadcast_to(shade[:, None, None], (3, *shares.shape)), shares]), aspect="auto"
+    )
+    names = [name[:14] for name in evaluation.confusion.classes]
+    step = -(-len(names) // 12)
+    axes.set_xticks(range(0, len(names), step), names[::step], fontsize=7.5)
+    axes.set_yticks(range(0, len(names), step), names[::step], fontsize=7.5)
+    axes.set(xlabel="told", ylabel="came true")
+    axes.grid(visible=False)
+    if len(names) <= _MAX_NUMBERED:
+        for row, column in np.ndindex(*shares.shape):
+            said = f"{shares[row, column]:.2f}"
+            axes.text(column, row, said, ha="center", va="center", fontsize=8)
+    accuracy = evaluation.metrics["accuracy"]
+    return "Classes", f"Share of each class's rows told to be each class; accuracy {accuracy:.3f}"
+
+
 def _over_time(figure: Any, evaluation: Evaluation) -> tuple[str, str]:
     figure.subplots_adjust(left=0.13, hspace=0.24)
     rates, quality = figure.subplots(2, 1, sharex=True)
+    metric = first_metric(evaluation.task)
+    is_rate = evaluation.task in ("binary", "multiclass")
     days = [one.first_day.toordinal() for one in evaluation.periods]
     rates.plot(days, [one.label_mean for one in evaluation.periods], color=MUTED, linewidth=1.1)
-    rates.plot(days, [one.score_mean for one in evaluation.periods], color=CANDIDATE)
-    rates.set(ylabel="rate", ylim=(0, None))
-    _key(rates, (("mean score", CANDIDATE), ("came true", MUTED)))
+    if evaluation.task != "ranking":
+        rates.plot(days, [one.score_mean for one in evaluation.periods], color=CANDIDATE)
+    rates.set(ylabel="rate" if is_rate else "mean")
+    if is_rate:
+        rates.set(ylim=(0, None))
+    came_true = "came true" if is_rate else "label"
+    _key(rates, (("mean score", CANDIDATE), (came_true, MUTED)))
     said = [("candidate", CANDIDATE)]
     if evaluation.comparison:
-        _auc(quality, evaluation.comparison.champion_periods, CHAMPION)
+        _quality(quality, evaluation.comparison.champion_periods, CHAMPION)
         said.append(("champion", CHAMPION))
-    _auc(quality, evaluation.periods, CANDIDATE)
-    quality.set(ylabel="ROC AUC")
+    _quality(quality, evaluation.periods, CANDIDATE)
+    quality.set(ylabel=metric.title)
     _key(quality, tuple(said))
     marked = [one.first_day for one in evaluation.periods[:: max(1, len(days) // 5)]]
     quality.set_xticks([day.toordinal() for day in marked], [f"{day.day} {day:%b}" for day in marked])
     years = sorted({evaluation.first_day.year, evaluation.last_day.year})
     quality.set_xlabel(" to ".join(map(str, years)))
     span = f"{evaluation.first_day} to {evaluation.last_day}"
-    return "Over time", f"Mean score, share that came true and ROC AUC, {span}"
+    share = "share that came true" if is_rate else "mean label"
+    return "Over time", f"Mean score, {share} and {metric.title}, {span}"
 
 
-def _auc(axes: Any, periods: tuple[Period, ...], colour: str) -> None:
-    values = [float("nan") if one.roc_auc is None else one.roc_auc for one in periods]
+def _quality(axes: Any, periods: tuple[Period, ...], colour: str) -> None:
+    values = [float("nan") if one.metric is None else one.metric for one in periods]
     axes.plot([one.first_day.toordinal() for one in periods], values, color=colour)
 
 
@@ -208,7 +276,16 @@ _PAINTERS: Mapping[str, Callable[[Any, Evaluation], tuple[str, str]]] = {
     "roc": _roc,
     "pr": _pr,
     "calibration": _calibration,
+    "numbers": _numbers,
+    "errors": _errors,
+    "confusion": _confusion,
     "over_time": _over_time,
     "cost": _cost,
     "importances": _importances,
+}
+_PICTURES: Mapping[str, tuple[str, ...]] = {
+    "binary": ("over_time", "calibration", "roc", "pr", "cost", "importances"),
+    "regression": ("over_time", "numbers", "errors", "importances"),
+    "multiclass": ("over_time", "calibration", "confusion", "importances"),
+    "ranking": ("over_time", "importances"),
 }

@@ -3,7 +3,7 @@
 It repeats what was measured and decided; it computes nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Any
 
@@ -15,10 +15,10 @@ from ml.evaluation import Evaluation
 from ml.gate import Decision, PairedTest
 from ml.metrics import METRICS
 from ml.plots import Picture
-from ml.report_html import folded, number, table
+from ml.report_html import count, folded, number, table
 from ml.report_style import CSS
 
-_ORDER = ("over_time", "calibration", "roc", "pr")
+_APART = ("cost", "importances")  # which stand in sections of their own
 _FEATURE_HEADER = ("feature", "type", "unit", "range in training", "missing", "description")
 
 
@@ -27,14 +27,15 @@ def render(
 ) -> str:
     """The page as HTML that refers to nothing outside itself."""
     gate = bundle.declaration.gate
+    curves = [name for name in pictures if name not in _APART]
     body = "\n".join(
         (
             _head(bundle, evaluation, decision),
             _section("Gate", _reasons(decision) + _test(decision.test)),
             _section("Metrics", _metrics(bundle, evaluation)),
-            _section("Curves", f'<div class="pictures">{_figures(pictures, _ORDER)}</div>'),
+            _section("Curves", f'<div class="pictures">{_figures(pictures, curves)}</div>'),
             _section("Where it is worse", parts.slices(evaluation, gate.against_champion.metric)),
-            _section("Threshold and cost", parts.costs(evaluation, _figures(pictures, ("cost",)))),
+            *_costs(evaluation, pictures),
             _section("Importances", _importances(evaluation, pictures)),
             _section("Most wrong", parts.cases(evaluation)),
             _section("Changed since the champion", parts.changes(evaluation)),
@@ -51,6 +52,11 @@ def render(
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<style>{CSS}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
+
+
+def _costs(evaluation: Evaluation, pictures: Mapping[str, Picture]) -> Iterator[str]:
+    if evaluation.analysis.thresholds:
+        yield _section("Threshold and cost", parts.costs(evaluation, _figures(pictures, ("cost",))))
 
 
 def _head(bundle: Bundle, evaluation: Evaluation, decision: Decision) -> str:
@@ -87,8 +93,10 @@ def _test(test: PairedTest | None) -> str:
 def _metrics(bundle: Bundle, evaluation: Evaluation) -> str:
     floors = bundle.declaration.gate.floor
     beside = evaluation.comparison
-    sure = evaluation.analysis.intervals
+    sure, plain = evaluation.analysis.intervals, evaluation.baseline
     header = ["metric", "better", "candidate", "95 % interval", "declared"]
+    if plain:
+        header.append(f"baseline ({plain.engine})")
     if beside:
         header += ["candidate, same rows", "champion, same rows"]
     rows = []
@@ -97,10 +105,12 @@ def _metrics(bundle: Bundle, evaluation: Evaluation) -> str:
         interval = f"{number(sure[name].low)} to {number(sure[name].high)}" if name in sure else ""
         cells += [number(evaluation.metrics[name]), interval]
         cells.append(number(floors[name]) if name in floors else "")
+        if plain:
+            cells.append(number(plain.metrics[name]))
         if beside:
             cells += [number(beside.candidate[name]), number(beside.champion[name])]
         rows.append(cells)
-    return table(header, rows, numeric=range(2, 7)) + f"<p>{escape(_same_rows(evaluation))}</p>"
+    return table(header, rows, numeric=range(2, len(header))) + f"<p>{escape(_same_rows(evaluation))}</p>"
 
 
 def _same_rows(evaluation: Evaluation) -> str:
@@ -135,7 +145,7 @@ def _figures(pictures: Mapping[str, Picture], names: Iterable[str]) -> str:
 
 
 def _importances(evaluation: Evaluation, pictures: Mapping[str, Picture]) -> str:
-    rows = [[one.feature, f"{one.gain_share:.2%}", f"{one.n_splits:,}"] for one in evaluation.importances]
+    rows = [[one.feature, f"{one.gain_share:.2%}", count(one.n_splits)] for one in evaluation.importances]
     every = table(["feature", "share of gain", "splits"], rows, numeric=(1, 2), names=True)
     return _figures(pictures, ("importances",)) + folded("all features", every)
 

@@ -30,5 +30,9 @@ def table(
     return f'<div class="wide"><table{kind}><thead>{head}</thead><tbody>{body}</tbody></table></div>'
 
 
-def number(value: float) -> str:
-    return f"{value:.4f}"
+def number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def count(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"

@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ml.contract import Contract, Feature, as_text
-from ml.engines import ENGINES
+from ml.engines.protocol import Fitted
 from ml.errors import ColumnMissing, ColumnUnfit, InfiniteValues
+from ml.verification import read
 
 if TYPE_CHECKING:
     from ml.bundle import Bundle
@@ -21,23 +22,28 @@ if TYPE_CHECKING:
 class Scorer:
     """A loaded bundle, ready to score; safe to use from several threads.
 
-    Raises EngineRefused when the engine can't read the bundle's trees.
+    Raises ContractBroken, MadeByOtherEngine, or EngineRefused when the engine can't read the model.
     """
 
     def __init__(self, bundle: "Bundle", threads: int = 1) -> None:
         self.bundle = bundle
         self.contract = bundle.contract
-        self.fitted = ENGINES[bundle.declaration.engine.name].load(bundle.trees)
+        self.fitted = read(bundle)
         self._threads = threads
 
     def score(self, features: pa.Table) -> NDArray[np.float64]:
-        """Scores of shape (n,) for n rows; columns are found by name, others are ignored.
+        """Scores of shape (n,), for multiclass (n, classes); columns are found by name, others ignored.
 
         Raises ColumnMissing, ColumnUnfit or InfiniteValues, naming the column.
         """
-        if not features.num_rows:
-            return np.empty(0)
-        return self.fitted.predict(as_matrix(encode(features, self.contract)), threads=self._threads)
+        return score(self.fitted, self.contract, features, self._threads)
+
+
+def score(fitted: Fitted, contract: Contract, features: pa.Table, threads: int = 1) -> NDArray[np.float64]:
+    """Scores of a fitted model, as `Scorer.score` gives."""
+    if not features.num_rows:
+        return np.empty((0, len(contract.classes)) if contract.classes else 0)
+    return fitted.predict(as_matrix(encode(features, contract)), threads=threads)
 
 
 def encode(features: pa.Table, contract: Contract) -> pa.Table:

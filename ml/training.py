@@ -4,21 +4,32 @@ Nothing is stored, compared or promoted here.
 """
 
 import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from ml import canonical
 from ml.bundle import Bundle
 from ml.contract import Contract
 from ml.declaration import ModelDeclaration
 from ml.engines import ENGINES
-from ml.errors import LabelUnfit, OneClass
+from ml.engines.protocol import Parameter
 from ml.feature_definition import FeatureDefinition
+from ml.labels import by_group, classes_of, labels_of, target_of
 from ml.scoring import encode
 from ml.training_set import TrainingSet
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found: the best parameters and their metric, of how many trials, in which study."""
+
+    study: str
+    parameters: Mapping[str, Parameter]
+    metric: str
+    value: float
+    n_trials: int
+    n_pruned: int
 
 
 def train(
@@ -28,24 +39,27 @@ def train(
     *,
     code: str = "",
     threads: int = 0,
+    found: Found | None = None,
 ) -> Bundle:
     """Fit the declared engine on the training rows; `threads` 0 means as many as there are cores.
 
     `code` names the code of the tables that the rows are from; it is kept, and is no part of the version.
+    `found` are the parameters that a search found, which count before the declared ones.
 
-    Raises LabelUnfit, OneClass, ColumnUnfit, InfiniteValues, DeclarationRefused or EngineRefused.
+    Raises LabelUnfit, OneClass, ColumnUnfit, InfiniteValues, FeaturesEmpty, TooManyCategories,
+    DeclarationRefused or EngineRefused.
     """
     engine = ENGINES[declaration.engine.name]
-    rows = training_set.train
-    label = binary_label(declaration, rows, "train")
-    contract = Contract.learn(declaration, definition, rows)
+    rows = by_group(declaration, training_set.train)
+    classes = classes_of(declaration, rows)
+    labels = labels_of(declaration, rows, "train", classes)
+    contract = Contract.learn(declaration, definition, rows, classes)
     fitted = engine.fit(
         encode(rows, contract),
-        label.astype(np.float32),
-        task=declaration.task,
-        categories=tuple(f.name for f in contract.features if f.type == "category"),
+        target_of(declaration, labels, classes),
+        categories=contract.categories,
         seed=declaration.engine.seed,
-        parameters=declaration.engine.parameters,
+        parameters={**declaration.engine.parameters, **(found.parameters if found else {})},
         threads=threads,
     )
     manifest = training_set.manifest
@@ -55,12 +69,13 @@ def train(
         "feature_sql_sha256": definition.sql_sha256,
         "declaration_sha256": canonical.digest(canonical.dumps(declaration)),
         "seed": declaration.engine.seed,
+        "search": found,
         "versions": {**engine.versions(), **{name: version(name) for name in ("numpy", "pyarrow")}},
         "python": platform.python_version(),
         "machine": platform.machine(),
     }
     files = {
-        "trees.txt": fitted.save(),
+        engine.file: fitted.save(),
         "contract.json": contract.to_json(),
         "features.sql": definition.online_sql,
         "declaration.json": canonical.dumps(declaration),
@@ -75,17 +90,3 @@ def train(
         ),
     }
     return Bundle({name: text.encode() for name, text in files.items()})
-
-
-def binary_label(declaration: ModelDeclaration, rows: pa.Table, part: str) -> np.ndarray:
-    """The label as booleans of shape (n,); raises LabelUnfit for other values, OneClass for only one."""
-    column = rows[declaration.label.column]
-    if not (pa.types.is_boolean(column.type) or pa.types.is_integer(column.type)):
-        raise LabelUnfit(declaration.name, declaration.label.column, f"of type {column.type}")
-    values = pc.unique(column).to_pylist()
-    strange = [value for value in values if value not in (0, 1)]
-    if strange:
-        raise LabelUnfit(declaration.name, declaration.label.column, f"holding {strange[0]!r}")
-    if len(values) == 1:
-        raise OneClass(declaration.name, part, declaration.label.column, values[0], rows.num_rows)
-    return np.asarray(column.cast(pa.bool_()).to_numpy())

@@ -21,13 +21,13 @@ from ml.split import Span, split_days
 
 @dataclass(frozen=True)
 class Part:
-    """One side of the split: its days, its rows, their mean label and the hash of their values."""
+    """One side of the split: its days, its rows, their mean label (None for text) and the hash of values."""
 
     first_day: date
     last_day: date
     n_days: int
     n_rows: int
-    label_mean: float
+    label_mean: float | None
     rows_sha256: str
 
 
@@ -121,6 +121,7 @@ def select(declaration: ModelDeclaration) -> Selection:
         label_table=declaration.label.table,
         label_column=declaration.label.column,
         train_only_where=declaration.label.train_only_where,
+        group=declaration.label.group,
     )
 
 
@@ -161,9 +162,15 @@ def _part(rows: Any, name: str, selection: Selection, span: Span) -> Part:
         last_day=span.last_day,
         n_days=pc.count_distinct(rows["day"]).as_py(),
         n_rows=rows.num_rows,
-        label_mean=pc.mean(rows[selection.label_column].cast(pa.float64())).as_py(),
+        label_mean=_mean(rows[selection.label_column]),
         rows_sha256=rows_sha256(rows),
     )
+
+
+def _mean(label: Any) -> float | None:
+    kind = label.type
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind)
+    return None if is_text else float(pc.mean(label.cast(pa.float64())).as_py())
 
 
 def _span(part: Part) -> Span:

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from ml.bundle import Bundle
 from ml.contract import Contract, as_text
@@ -19,21 +21,40 @@ from services.problems import FieldError, Kind, RequestRefused
 Warnings = dict[int, list[dict[str, Any]]]
 
 
-def answer(bundle: Bundle, store: OnlineStore, features: pa.Table, scores: Sequence[float]) -> dict[str, Any]:
+def answer(
+    bundle: Bundle, store: OnlineStore, features: pa.Table, scores: NDArray[np.float64]
+) -> dict[str, Any]:
     """The answer's JSON: model, what the features know until, and a prediction a row, in order."""
     key = bundle.contract.key
     keys = features.column(key).to_pylist() if key in features.column_names else [None] * len(scores)
     times = _times(features)
     warnings = _warnings(bundle.contract, store, features, times)
     predictions = [
-        {key: name, "prediction_at": at, "score": score, **_warned(warnings, place)}
-        for place, (name, at, score) in enumerate(zip(keys, times, scores, strict=True))
+        {key: name, "prediction_at": at, **told, **_warned(warnings, place)}
+        for place, (name, at, told) in enumerate(
+            zip(keys, times, outputs(bundle.contract, scores), strict=True)
+        )
     ]
     return {
         "model": {"name": bundle.model, "version": bundle.version},
         "features_as_of": store.as_of,
         "predictions": predictions,
     }
+
+
+def outputs(contract: Contract, scores: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
+    """What is told of each row's score: by the task a `score`, a `prediction`, or the classes' probabilities.
+
+    Of classes the `prediction` is the most probable one.
+    """
+    if contract.task == "multiclass":
+        for row in scores:
+            probabilities = dict(zip(contract.classes, row.tolist(), strict=True))
+            yield {"prediction": contract.classes[int(row.argmax())], "probabilities": probabilities}
+        return
+    name = "prediction" if contract.task == "regression" else "score"
+    for score in scores.tolist():
+        yield {name: score}
 
 
 def check_reach(features: pa.Table, store: OnlineStore, ahead: timedelta) -> None:

@@ -48,7 +48,7 @@ def document(serving: Serving) -> Document:
             "info": {
                 "title": contract.model,
                 "version": serving.bundle.version[:12],
-                "description": f"The probability of `{contract.label}` of each {contract.entity} asked for.",
+                "description": _said(contract),
             },
             "servers": [{"url": "."}],
             "paths": paths,
@@ -103,17 +103,42 @@ def _schemas(contract: Contract, max_instances: int) -> dict[str, Any]:
     }
 
 
+def _said(contract: Contract) -> str:
+    of = f"`{contract.label}` of each {contract.entity} asked for"
+    return {
+        "binary": f"The probability of {of}.",
+        "multiclass": f"The most probable {of}, and the probability of every class.",
+        "ranking": f"A score by which those asked for are ordered by {of}, the greatest first.",
+        "regression": f"The {of}, predicted.",
+    }[contract.task]
+
+
 def _prediction(contract: Contract) -> dict[str, Any]:
-    score = {"type": "number", "minimum": 0, "maximum": 1, "description": f"Probability of {contract.label}"}
+    outputs = _outputs(contract)
     return _object(
         {
             contract.key: {**_TEXT, "nullable": True},
             "prediction_at": {**_TIME, "description": "Nothing known later was used"},
-            "score": score,
+            **outputs,
             "warnings": {"type": "array", "items": _ref("Warning")},
         },
-        ["prediction_at", "score"],
+        ["prediction_at", *outputs],
     )
+
+
+def _outputs(contract: Contract) -> dict[str, Any]:
+    """What a prediction tells, by its task."""
+    share = {"type": "number", "minimum": 0, "maximum": 1}
+    if contract.task == "binary":
+        return {"score": {**share, "description": f"Probability of {contract.label}"}}
+    if contract.task == "regression":
+        return {"prediction": {"type": "number", "description": f"Predicted {contract.label}"}}
+    if contract.task == "ranking":
+        return {"score": {"type": "number", "description": f"The greater, the sooner by {contract.label}"}}
+    classes = list(contract.classes)
+    told = {**_TEXT, "enum": classes, "description": f"The most probable {contract.label}"}
+    each = _object(dict.fromkeys(classes, share), classes)
+    return {"prediction": told, "probabilities": {**each, "description": "Of every class; they sum to 1"}}
 
 
 def _answer() -> dict[str, Any]:

@@ -61,7 +61,7 @@ class PredictionService(bentoml.Service):  # type: ignore[misc]  # BentoML is no
     http={"host": SETTINGS.host, "port": SETTINGS.port},
 )
 class Predictor:
-    """Answers with the probability the model was trained for; `GET /model` says what it is."""
+    """Answers with what the model was trained to predict; `GET /model` says what it is."""
 
     bento_service: PredictionService
 

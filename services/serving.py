@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -45,7 +46,10 @@ class Serving:
 
     @classmethod
     def assemble(cls, bundle: Bundle, store: OnlineStore, max_instances: int, ahead: timedelta) -> "Serving":
-        """Put together and test; raises SelfTestFailed, or what engine and DuckDB raise for a bad bundle."""
+        """Put together and test; raises SelfTestFailed, or what engine and DuckDB raise for a bad bundle.
+
+        Features that the bundle's SQL does not give, or gives as another type, are refused by name.
+        """
         schema = RequestSchema(bundle.contract.request, max_instances)
         return cls(bundle, store, schema, Scorer(bundle), ahead, datetime.now(UTC))._tested()
 
@@ -59,7 +63,7 @@ class Serving:
         request = {"instances": [example_instance(self.schema.columns, self.store.as_of)]}
         try:
             features = self._features(self.schema.decode(msgspec.json.encode(request)))
-            return request, answer(self.bundle, self.store, features, self.scorer.score(features).tolist())
+            return request, answer(self.bundle, self.store, features, self.scorer.score(features))
         except RequestRefused as refusal:
             reason = f"its example was refused ({refusal.detail})"
             raise SelfTestFailed(self.bundle.model, self.bundle.version, reason) from refusal
@@ -72,7 +76,7 @@ class Serving:
         features = self._features(request)
         check_reach(features, self.store, self.ahead)
         found = time.perf_counter()
-        scores = self.scorer.score(features).tolist()
+        scores = self.scorer.score(features)
         scored = time.perf_counter()
         stages = {"parse": parsed - started, "features": found - parsed, "score": scored - found}
         return Prediction(answer(self.bundle, self.store, features, scores), len(scores), stages)
@@ -81,8 +85,18 @@ class Serving:
         return self.store.features(request, self.bundle.feature_sql)
 
     def _tested(self) -> "Serving":
-        scores = [prediction["score"] for prediction in self.example[1]["predictions"]]
-        if not all(0 <= score <= 1 for score in scores):
-            reason = f"its example scored {scores}, which are no probabilities"
+        """Itself, when the example's answer is what its task has: numbers, or probabilities."""
+        told = self.example[1]["predictions"]
+        scores = [
+            score
+            for one in told
+            for score in one.get("probabilities", {"": one.get("score", one.get("prediction"))}).values()
+        ]
+        is_sound = all(isfinite(score) for score in scores)
+        if self.bundle.contract.task in ("binary", "multiclass"):
+            is_sound = is_sound and all(0 <= score <= 1 for score in scores)
+        if not is_sound:
+            what = "numbers" if self.bundle.contract.task in ("regression", "ranking") else "probabilities"
+            reason = f"its example scored {scores}, which are no {what}"
             raise SelfTestFailed(self.bundle.model, self.bundle.version, reason)
         return self

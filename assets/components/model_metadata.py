@@ -50,6 +50,7 @@ def of_evaluation(judged: Judged) -> Metadata:
         **{name: round(value, 5) for name, value in evaluation.metrics.items()},
         "intervals_95": dg.MetadataValue.table(records=_intervals(evaluation)),
         "worse_on": ", ".join(f"{one.column} {one.value}" for one in evaluation.analysis.worse) or "no slice",
+        **_baseline(evaluation),
         "decision": f"{'promote' if judged.decision.promote else 'refuse'}: {judged.decision.text}",
         **of_test(judged.decision.test),
         "test_days": f"{evaluation.first_day} to {evaluation.last_day}",
@@ -58,14 +59,7 @@ def of_evaluation(judged: Judged) -> Metadata:
         "report": dg.MetadataValue.url(report) if report.startswith("http") else _file(report),
         "card": dg.MetadataValue.md(judged.card),
         **_pictures(judged.pictures),
-        "importances_table": dg.MetadataValue.table(
-            records=[
-                dg.TableRecord(
-                    {"feature": one.feature, "gain_share": round(one.gain_share, 4), "splits": one.n_splits}
-                )
-                for one in evaluation.importances[:_TOP_FEATURES]
-            ]
-        ),
+        "importances_table": dg.MetadataValue.table(records=_importances(evaluation)),
     }
 
 
@@ -98,6 +92,28 @@ def of_test(test: PairedTest | None) -> Metadata:
     return {name: float(f"{value:.4g}") for name, value in numbers.items() if value is not None}
 
 
+def _importances(evaluation: Evaluation) -> list[dg.TableRecord]:
+    return [
+        dg.TableRecord(
+            {"feature": one.feature, "gain_share": round(one.gain_share, 4), "splits": one.n_splits or 0}
+        )
+        for one in evaluation.importances[:_TOP_FEATURES]
+    ]
+
+
+def _baseline(evaluation: Evaluation) -> Metadata:
+    plain = evaluation.baseline
+    if plain is None:
+        return {}
+    beside = [
+        dg.TableRecord(
+            {"metric": name, "candidate": round(value, 5), plain.engine: round(plain.metrics[name], 5)}
+        )
+        for name, value in evaluation.metrics.items()
+    ]
+    return {"beside_baseline": dg.MetadataValue.table(records=beside)}
+
+
 def _side(name: str, part: Part) -> dg.TableRecord:
     return dg.TableRecord(
         {
@@ -106,7 +122,7 @@ def _side(name: str, part: Part) -> dg.TableRecord:
             "last_day": str(part.last_day),
             "days": part.n_days,
             "rows": part.n_rows,
-            "label_mean": round(part.label_mean, 4),
+            "label_mean": "" if part.label_mean is None else round(part.label_mean, 4),
             "rows_sha256": part.rows_sha256[:16],
         }
     )

@@ -13,6 +13,7 @@ from assets.dbt_runner import DbtRunner
 from assets.resources import Platform
 from assets.table_code import canonical_sql, project_code
 from ml import canonical, card, gate, packaging, promotion, report, retrain
+from ml.baseline import fit_baseline
 from ml.bundle import Bundle
 from ml.declaration import ModelDeclaration
 from ml.errors import OtherCodeNow
@@ -129,6 +130,7 @@ class Steps:
             champion=champion,
             champion_test=theirs,
             against=rules.against_champion.metric,
+            baseline=fit_baseline(rows, bundle),
         )
         decision = promotion.judge(ledger, evaluation, rules, actor=ACTOR)
         pictures, described = draw(evaluation), card.render(bundle, evaluation, decision)

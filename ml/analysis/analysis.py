@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ml.analysis.cases import Case, most_wrong
 from ml.analysis.intervals import Interval, drawn, intervals
+from ml.analysis.outcomes import outcomes, wrongness
 from ml.analysis.slices import Judging, Slice, slices
 from ml.analysis.thresholds import Threshold, thresholds
 from ml.declaration import ModelDeclaration
@@ -22,7 +23,7 @@ _SLICE_DRAWS = 300
 
 @dataclass(frozen=True)
 class Analysis:
-    """Intervals by metric; slices, the worst first; cost by threshold; the rows most wrong."""
+    """Intervals by metric; slices, the worst first; cost by threshold (binary); the rows most wrong."""
 
     intervals: Mapping[str, Interval]
     slices: tuple[Slice, ...]
@@ -40,12 +41,13 @@ def analyse(
 ) -> Analysis:
     """Look at the test rows; `labels`, `scores` and `days` are of shape (n,), in the rows' order."""
     metric = metric_of(declaration.task, declaration.gate.against_champion.metric)
-    draws, declared = drawn(labels, scores, days), declaration.slices
+    task, declared = declaration.task, declaration.slices
+    draws = drawn(task, labels, scores, days)
     fewer = replace(draws, counts=draws.counts[:_SLICE_DRAWS])
-    found = slices(test, declared.columns, Judging(fewer, metric), declared.min_rows) if declared else ()
+    told, error = outcomes(task, labels, scores), wrongness(task, labels, scores)
     return Analysis(
-        intervals=intervals(declaration.task, draws),
-        slices=found,
-        thresholds=thresholds(labels, scores, declaration.costs),
-        cases=most_wrong(test, declaration.key, declaration.features.columns, labels, scores),
+        intervals=intervals(draws),
+        slices=slices(test, declared.columns, Judging(fewer, metric), declared.min_rows) if declared else (),
+        thresholds=thresholds(labels, scores, declaration.costs) if task == "binary" else (),
+        cases=most_wrong(test, declaration.key, declaration.features.columns, told, error),
     )

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ml.metrics import Labels, Scores
+from ml.metrics import Scores
 
 N_CASES = 10
 
 
 @dataclass(frozen=True)
 class Case:
-    """One row: its key, its day (ISO), its label, its score, and the features' values as text."""
+    """One row: key, day (ISO), what came true, what was told of it, and the features' values as text."""
 
     key: str
     day: str
@@ -24,20 +24,28 @@ class Case:
 
 
 def most_wrong(
-    table: pa.Table, key: str, features: Sequence[str], labels: Labels, scores: Scores
+    table: pa.Table, key: str, features: Sequence[str], told: tuple[Any, Scores], error: Scores
 ) -> tuple[Case, ...]:
-    """The rows whose score is farthest from the label, the farthest first; of equal ones by key."""
-    error = np.abs(labels - scores)
-    farthest = np.argpartition(-error, min(N_CASES, len(error)) - 1)
-    least = error[farthest[: min(N_CASES, len(error))]].min()
-    rows = table.select([key, "day", *features]).take(np.flatnonzero(error >= least))
+    """The rows of the greatest error, the greatest first; of equal ones by key.
+
+    `told` is what came true and what was told of it, each of shape (n,) as `error` is.
+    """
+    n = min(N_CASES, len(error))
+    chosen = np.flatnonzero(error >= np.partition(error, -n)[-n])
+    rows = table.select([key, "day", *features]).take(chosen).to_pylist()
     found = [
-        Case(str(row[key]), str(row["day"]), float(label), float(score), _texts(row, features))
-        for row, label, score in zip(
-            rows.to_pylist(), labels[error >= least], scores[error >= least], strict=True
+        (
+            float(error[place]),
+            Case(str(row[key]), str(row["day"]), *_pair(told, place), _texts(row, features)),
         )
+        for place, row in zip(chosen, rows, strict=True)
     ]
-    return tuple(sorted(found, key=lambda one: (-abs(one.label - one.score), one.key))[:N_CASES])
+    found.sort(key=lambda one: (-one[0], one[1].key))
+    return tuple(case for _, case in found[:N_CASES])
+
+
+def _pair(told: tuple[Any, Scores], place: Any) -> tuple[float, float]:
+    return float(told[0][place]), float(told[1][place])
 
 
 def _texts(row: Mapping[str, Any], features: Sequence[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.analysis.resampled import RESAMPLED, Rows, Values
-from ml.metrics import METRICS, Labels, Scores
+from ml.metrics import Labels, Scores
 
 SHARE = 0.95
 N_DRAWS = 1_000
@@ -29,31 +29,32 @@ class Interval:
 
 @dataclass(frozen=True)
 class Draws:
-    """Rows, and how often each of their days was drawn, of shape (draws, days)."""
+    """Rows of a task, and how often each of their days was drawn, of shape (draws, days)."""
 
+    task: str
     rows: Rows
     counts: Values
 
     def values(self, metric: str, some: NDArray[np.intp] | None = None) -> Values:
         """The metric of the rows, or of some of them, in each draw; NaN where it has none."""
-        of = RESAMPLED[metric](self.rows if some is None else self.rows.taken(some))
+        of = RESAMPLED[self.task][metric](self.rows if some is None else self.rows.taken(some))
         parts = (self.counts[n : n + _AT_ONCE] for n in range(0, len(self.counts), _AT_ONCE))
         return np.concatenate([of(part) for part in parts])
 
 
-def drawn(labels: Labels, scores: Scores, days: NDArray[Any], n_draws: int = N_DRAWS) -> Draws:
+def drawn(task: str, labels: Labels, scores: Scores, days: NDArray[Any], n_draws: int = N_DRAWS) -> Draws:
     """Draw as many days as there are, again and again; the same days give the same draws."""
     present, day_of = np.unique(days, return_inverse=True)
     chance = np.full(len(present), 1 / len(present))
     counts = np.random.default_rng(_SEED).multinomial(len(present), chance, size=n_draws)
-    return Draws(Rows(labels, scores, day_of, len(present)), counts.astype(np.float64))
+    return Draws(task, Rows(labels, scores, day_of, len(present)), counts.astype(np.float64))
 
 
-def intervals(task: str, draws: Draws) -> dict[str, Interval]:
-    """The interval of every metric of the task that has one: not with a single day."""
+def intervals(draws: Draws) -> dict[str, Interval]:
+    """The interval of each metric that can be put together from days; none with a single day."""
     if draws.rows.n_days == 1:
         return {}
-    found = {name: interval_of(draws.values(name)) for name in METRICS[task]}
+    found = {name: interval_of(draws.values(name)) for name in RESAMPLED[draws.task]}
     return {name: interval for name, interval in found.items() if interval}
 
 

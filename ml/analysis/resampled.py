@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.analysis.outcomes import wrongness
 from ml.metrics import Labels, Scores, calibration_groups
 
 Values = NDArray[np.float64]
@@ -84,14 +85,54 @@ def calibration_error(rows: Rows) -> OfDraws:
     return of
 
 
-RESAMPLED: Mapping[str, Callable[[Rows], OfDraws]] = {
-    "roc_auc": roc_auc,
-    "pr_auc": pr_auc,
-    "log_loss": log_loss,
-    "brier": brier,
-    "calibration_error": calibration_error,
+def rmse(rows: Rows) -> OfDraws:
+    """Root of the mean squared distance."""
+    of = _mean(rows, (rows.scores - rows.labels) ** 2)
+    return lambda counts: np.sqrt(of(counts))
+
+
+def mae(rows: Rows) -> OfDraws:
+    """Mean distance."""
+    return _mean(rows, np.abs(rows.scores - rows.labels))
+
+
+def r2(rows: Rows) -> OfDraws:
+    """Share of the labels' variance that is explained."""
+    error, square = _mean(rows, (rows.scores - rows.labels) ** 2), _mean(rows, rows.labels**2)
+    mean = _mean(rows, rows.labels)
+    return lambda counts: 1 - _shares(error(counts), square(counts) - mean(counts) ** 2)
+
+
+def bias(rows: Rows) -> OfDraws:
+    """Distance of the means, either way."""
+    of = _mean(rows, rows.scores - rows.labels)
+    return lambda counts: np.abs(of(counts))
+
+
+def log_loss_of_classes(rows: Rows) -> OfDraws:
+    """Mean negative log likelihood of the true class."""
+    smallest = np.finfo(np.float64).eps
+    return _mean(rows, -np.log((1 - wrongness("multiclass", rows.labels, rows.scores)).clip(smallest)))
+
+
+def accuracy(rows: Rows) -> OfDraws:
+    """Share of rows whose most probable class came true."""
+    return _mean(rows, (rows.scores.argmax(axis=1) == rows.labels).astype(np.float64))
+
+
+RESAMPLED: Mapping[str, Mapping[str, Callable[[Rows], OfDraws]]] = {
+    "binary": {
+        "roc_auc": roc_auc,
+        "pr_auc": pr_auc,
+        "log_loss": log_loss,
+        "brier": brier,
+        "calibration_error": calibration_error,
+    },
+    "regression": {"rmse": rmse, "mae": mae, "r2": r2, "bias": bias},
+    "multiclass": {"log_loss": log_loss_of_classes, "accuracy": accuracy},
+    "ranking": {},
 }
-"""By the metric's name."""
+"""By task and the metric's name: those that can be put together from days."""
 
 
 def _tallied(rows: Rows) -> tuple[Values, Values]:

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ml.analysis.intervals import Draws, Interval, interval_of
-from ml.analysis.resampled import Values
+from ml.analysis.outcomes import outcomes
+from ml.analysis.resampled import RESAMPLED, Values
 from ml.metrics import Metric
 
 _MISSING = "missing"
@@ -28,7 +29,8 @@ class Slice:
     """Rows with one value of a column, or with values of one of four ranges of equal size.
 
     `worse_by` is by how much the metric is worse than on all rows, in its unit, negative where it is better;
-    its interval is of this difference. Without both classes there is neither.
+    its interval is of this difference, where the metric can be put together from days. With one class alone
+    there is neither.
     """
 
     column: str
@@ -56,14 +58,17 @@ class Judging:
     @cached_property
     def whole(self) -> tuple[float, Values]:
         """The metric over all rows, and in each draw."""
-        rows = self.draws.rows
-        return self.metric.compute(rows.labels, rows.scores), self.draws.values(self.metric.name)
+        rows, name = self.draws.rows, self.metric.name
+        drawn = self.draws.values(name) if name in RESAMPLED[self.draws.task] else np.empty(0)
+        return self.metric.compute(rows.labels, rows.scores), drawn
 
     def worse_by(self, some: Places) -> tuple[float, float, Interval | None]:
         """The metric over some rows, how much it is worse than over all, and the interval of that."""
         rows = self.draws.rows
         here = self.metric.compute(rows.labels[some], rows.scores[some])
         sign = 1 if self.metric.higher_is_better else -1
+        if self.metric.name not in RESAMPLED[self.draws.task]:
+            return here, sign * (self.whole[0] - here), None
         difference = self.whole[1] - self.draws.values(self.metric.name, some)
         return here, sign * (self.whole[0] - here), interval_of(sign * difference)
 
@@ -116,7 +121,8 @@ def _slice(column: str, value: str, some: Places, judging: Judging) -> Slice:
     labels, scores = judging.draws.rows.labels[some], judging.draws.rows.scores[some]
     is_defined = judging.metric.is_defined(labels)
     here, worse_by, interval = judging.worse_by(some) if is_defined else (None, None, None)
-    means = float(labels.mean()), float(scores.mean())
+    came_true, told = outcomes(judging.draws.task, labels, scores)
+    means = float(came_true.mean()), float(told.mean())
     return Slice(column, value, len(some), *means, here, worse_by, interval)
 
 

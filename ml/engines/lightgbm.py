@@ -12,46 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.engines.protocol import Importance, Parameter
+from ml.engines.protocol import Importance, Parameter, Target, Watch, parameter_types
 from ml.errors import EngineRefused
 from ml.lean_import import without
 
-_OBJECTIVES = {"binary": "binary"}
-
-# Everything about the run's environment and its repeatability is the platform's; these remain.
-_PARAMETERS = frozenset(
-    {
-        "bagging_fraction",
-        "bagging_freq",
-        "boosting",
-        "cat_l2",
-        "cat_smooth",
-        "data_sample_strategy",
-        "extra_trees",
-        "feature_fraction",
-        "feature_fraction_bynode",
-        "is_unbalance",
-        "lambda_l1",
-        "lambda_l2",
-        "learning_rate",
-        "linear_tree",
-        "max_bin",
-        "max_cat_threshold",
-        "max_cat_to_onehot",
-        "max_depth",
-        "min_data_in_bin",
-        "min_data_in_leaf",
-        "min_data_per_group",
-        "min_gain_to_split",
-        "min_sum_hessian_in_leaf",
-        "num_iterations",
-        "num_leaves",
-        "other_rate",
-        "path_smooth",
-        "scale_pos_weight",
-        "top_rate",
-    }
-)
+_OBJECTIVES = {task: task for task in ("binary", "multiclass", "regression")} | {"ranking": "lambdarank"}
 
 
 def _library() -> Any:
@@ -70,9 +35,29 @@ class FittedLightGBM:
     text: str
     booster: Any
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """As they stand in the text."""
+        return tuple(self.booster.feature_name())
+
     def predict(self, values: NDArray[np.float64], *, threads: int) -> NDArray[np.float64]:
-        """Probabilities of shape (n,)."""
+        """Probabilities, values or ranking scores."""
         return np.asarray(self.booster.predict(values, num_threads=threads), dtype=np.float64)
+
+    def raw(self, values: NDArray[np.float64], *, threads: int) -> NDArray[np.float64]:
+        """Sums over the trees."""
+        found = self.booster.predict(values, num_threads=threads, raw_score=True)
+        return np.asarray(found, dtype=np.float64)
+
+    def explain(self, values: NDArray[np.float64], *, threads: int) -> NDArray[np.float64]:
+        """SHAP values (Lundberg et al. 2020, doi:10.1038/s42256-019-0138-9); linear trees have none."""
+        try:
+            told = self.booster.predict(values, num_threads=threads, pred_contrib=True)
+        except _library().basic.LightGBMError as refusal:
+            raise EngineRefused("lightgbm", "explain", str(refusal)) from refusal
+        classes = self.booster.num_model_per_iteration()
+        shape = (len(values), classes, -1) if classes > 1 else (len(values), -1)
+        return np.asarray(told, dtype=np.float64).reshape(shape)
 
     def save(self) -> str:
         """LightGBM's model text without its parameters section, which names the threads."""
@@ -85,7 +70,7 @@ class FittedLightGBM:
         total = float(gains.sum()) or 1.0
         found = [
             Importance(name, float(gain) / total, int(n))
-            for name, gain, n in zip(self.booster.feature_name(), gains, splits, strict=True)
+            for name, gain, n in zip(self.features, gains, splits, strict=True)
         ]
         return tuple(sorted(found, key=lambda one: (-one.gain_share, one.feature)))
 
@@ -94,8 +79,19 @@ class LightGBM:
     """The engine; on one kind of machine the same rows give the same trees with any number of threads."""
 
     name = "lightgbm"
+    file = "trees.txt"
+    reads = frozenset({"lightgbm"})
     tasks = frozenset(_OBJECTIVES)
-    parameters = _PARAMETERS
+    # Everything about the run's environment and its repeatability is the platform's; these remain.
+    parameters = parameter_types(
+        booleans="extra_trees is_unbalance linear_tree",
+        integers="bagging_freq max_bin max_cat_threshold max_cat_to_onehot max_depth min_data_in_bin "
+        "min_data_in_leaf min_data_per_group num_iterations num_leaves",
+        reals="bagging_fraction cat_l2 cat_smooth feature_fraction feature_fraction_bynode lambda_l1 "
+        "lambda_l2 learning_rate min_gain_to_split min_sum_hessian_in_leaf other_rate path_smooth "
+        "scale_pos_weight top_rate",
+        words="boosting data_sample_strategy",
+    )
 
     def versions(self) -> Mapping[str, str]:
         """LightGBM's own; the others only carry values to it."""
@@ -104,31 +100,27 @@ class LightGBM:
     def fit(
         self,
         features: Any,
-        label: NDArray[np.float32],
+        target: Target,
         *,
-        task: str,
         categories: tuple[str, ...],
         seed: int,
         parameters: Mapping[str, Parameter],
         threads: int,
+        watch: Watch | None = None,
     ) -> FittedLightGBM:
         """Train; Arrow columns go to LightGBM's bins as they lie, with no matrix between."""
         lightgbm = _library()
-        settings = {
-            **parameters,
-            "objective": _OBJECTIVES[task],
-            "seed": seed,
-            "deterministic": True,
-            "force_col_wise": True,
-            "num_threads": threads,
-            "verbosity": -1,
-        }
-        rounds = int(settings.pop("num_iterations", 100))
+        settings: dict[str, Any] = {"num_iterations": 100, **parameters}
+        settings |= {"objective": _OBJECTIVES[target.task], "seed": seed, "num_threads": threads}
+        settings |= {"deterministic": True, "force_col_wise": True, "verbosity": -1, "metric": "None"}
+        if target.task == "multiclass":
+            settings["num_class"] = target.n_classes
+        rounds, label = int(settings.pop("num_iterations")), target.values.astype(np.float32)
+        told = {"group": target.groups, "categorical_feature": list(categories), "params": settings}
         try:
-            rows = lightgbm.Dataset(
-                features, label=label, categorical_feature=list(categories), params=settings
-            )
-            booster = lightgbm.train(settings, rows, num_boost_round=rounds)
+            rows = lightgbm.Dataset(features, label=label, **told)
+            watched = {} if watch is None else _watched(rows, watch, rounds)
+            booster = lightgbm.train(settings, rows, num_boost_round=rounds, **watched)
         except lightgbm.basic.LightGBMError as refusal:
             raise EngineRefused(self.name, "fit", str(refusal)) from refusal
         return self.load(booster.model_to_string().partition("\nparameters:")[0] + "\n")
@@ -140,3 +132,16 @@ class LightGBM:
             return FittedLightGBM(text, lightgbm.Booster(model_str=text))
         except lightgbm.basic.LightGBMError as refusal:
             raise EngineRefused(self.name, "load", str(refusal)) from refusal
+
+
+def _watched(rows: Any, watch: Watch, rounds: int) -> dict[str, Any]:
+    """Arguments with which LightGBM keeps the scores of other rows and hands them over every few rounds."""
+    done = iter(range(1, rounds + 1))
+
+    def step(scores: NDArray[np.float64], _: Any) -> tuple[str, float, bool]:
+        n = next(done)
+        if n % watch.every == 0 or n == rounds:
+            watch.step(n, scores)
+        return "watched", 0.0, True
+
+    return {"valid_sets": [rows.create_valid(watch.features)], "feval": step}

@@ -36,6 +36,7 @@ DECLARED: dict[str, Any] = {
             "depot_delay_mean_3h_min",
             "never",
         ],
+        "may_be_missing": ["never"],
     },
     "label": {"table": "parcel_labels", "column": "is_late", "train_only_where": "has_van"},
     "split": {"holdout_days": 8},
@@ -60,6 +61,11 @@ SLICES = {"columns": ["depot_id", "n_ahead", "is_express"], "min_rows": 50}
 def declared(**changes: Any) -> ModelDeclaration:
     """The declaration with parts replaced."""
     return ModelDeclaration.parse({**DECLARED, **changes})
+
+
+def using(columns: list[str]) -> dict[str, Any]:
+    """The declared features, of these columns alone."""
+    return {"table": DECLARED["features"]["table"], "columns": columns}
 
 
 def column(name: str, data_type: str, **meta: Any) -> dict[str, Any]:

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 from ml import canonical
-from ml.bundle import FILES, INDEX, Bundle, load
+from ml.bundle import FILES as COMMON
+from ml.bundle import INDEX, Bundle, load
 from ml.errors import BundleRefused
 from ml.scoring import Scorer
 from ml.training_set import TrainingSet
+
+FILES = (*COMMON, "trees.txt")
 
 
 @pytest.fixture
@@ -87,6 +90,10 @@ def _both(folder: Path) -> None:
         (_both, "its files make version"),
         (lambda folder: (folder / INDEX).write_text("{"), "it can't be read"),
         (lambda folder: (folder / INDEX).write_text("[]"), "it can't be read"),
+        (
+            lambda folder: (folder / "trees.txt").rename(folder / "coefficients.json"),
+            "the index doesn't name it",
+        ),
         (
             lambda folder: (folder / "model.pkl").write_bytes(b"x"),
             '"model.pkl": it is no file of this format',

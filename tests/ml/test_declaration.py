@@ -6,7 +6,7 @@ import pytest
 
 from ml.declaration import ModelDeclaration
 from ml.errors import DeclarationRefused
-from tests.ml.parcels import DECLARED, declared, definition
+from tests.ml.parcels import DECLARED, declared, definition, using
 
 GATE = DECLARED["gate"]
 MISTAKES: list[tuple[dict[str, Any], tuple[str, ...]]] = [
@@ -49,7 +49,7 @@ MISTAKES: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         {"gate": {**GATE, "against_champion": {"metric": "brier"}}, "split": {"holdout_days": 3}},
         ("split.holdout_days 3 leaves too few days", "at least 7"),
     ),
-    ({"task": "regresion"}, ("task", "'regresion'", "'binary'")),
+    ({"task": "regresion"}, ("task", "'regresion'", "'regression'")),
     ({"retrain": {"after_new_day": 7}}, ("retrain.after_new_day", "'after_new_days'", "must be given")),
     ({"split": {}}, ("split", "holdout_days")),
     ({"split": {"holdout_days": 0}}, ("split.holdout_days", "0")),
@@ -88,7 +88,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 def test_columns_are_checked_against_the_tables() -> None:
     present = [column.name for column in definition().features]
     declared().validate_against(present, ["is_late", "has_van"])
-    misspelt = {**DECLARED["features"], "columns": ["depot_id", "wheight_kg"]}
+    misspelt = using(["depot_id", "wheight_kg"])
     wrong = declared(features=misspelt, label={**DECLARED["label"], "train_only_where": "has_von"})
     with pytest.raises(DeclarationRefused) as refused:
         wrong.validate_against(present, ["is_late", "has_van"])
@@ -109,8 +109,8 @@ def test_a_gate_that_allows_a_drop_asks_for_no_proof() -> None:
 
 def test_schema_lists_what_is_allowed() -> None:
     schema = ModelDeclaration.model_json_schema()
-    assert schema["$defs"]["EngineChoice"]["properties"]["name"]["enum"] == ["lightgbm"]
-    assert schema["properties"]["task"]["enum"] == ["binary"]
+    assert schema["$defs"]["EngineChoice"]["properties"]["name"]["enum"] == ["lightgbm", "linear"]
+    assert schema["properties"]["task"]["enum"] == ["binary", "regression", "multiclass", "ranking"]
     rule = schema["$defs"]["AgainstChampion"]["properties"]
     assert rule["rule"]["enum"] == ["better", "not_worse"]
     assert all(one["description"] for one in rule.values())

@@ -12,7 +12,7 @@ from ml.evaluation import Evaluation, evaluate
 from ml.scoring import Scorer
 from ml.training import train
 from ml.training_set import TrainingSet, assemble
-from tests.ml.parcels import DECLARED, PER_DAY, declared, definition, features, labels, world
+from tests.ml.parcels import PER_DAY, declared, definition, features, labels, using, world
 
 
 def _trained(**changes: object) -> Bundle:
@@ -40,7 +40,7 @@ def test_it_measures_the_test_rows(evaluation: Evaluation, training_set: Trainin
     assert means == sorted(means)
     assert len(evaluation.periods) == 8
     assert sum(one.n_rows for one in evaluation.periods) == evaluation.n_rows
-    assert all(0.5 < (one.roc_auc or 0) < 0.9 for one in evaluation.periods)
+    assert all(0.5 < (one.metric or 0) < 0.9 for one in evaluation.periods)
     assert evaluation.all_missing == ("never",)
     assert (evaluation.champion, evaluation.comparison, evaluation.not_comparable) == (None, None, None)
     assert evaluation.version == bundle.version
@@ -100,7 +100,7 @@ def test_without_common_unseen_days_it_says_so(newer: Bundle, training_set: Trai
 def test_a_champion_whose_features_are_gone_is_not_comparable(
     bundle: Bundle, training_set: TrainingSet
 ) -> None:
-    slim = _trained(features={**DECLARED["features"], "columns": ["depot_id", "n_ahead"]})
+    slim = _trained(features=using(["depot_id", "n_ahead"]))
     test = training_set.test.drop_columns(["price"])
     judged = evaluate(Scorer(slim), test, champion=Scorer(bundle))
     assert judged.not_comparable == "the champion needs 'price', which the test rows don't have"

@@ -44,7 +44,7 @@ def test_half_a_bundle_is_not_there_and_is_completed(tmp_path: Path, bundle: Bun
     with pytest.raises(VersionNotFound):
         registry.get("late_parcel", bundle.version)
     registry.put(bundle)
-    assert registry.get("late_parcel", bundle.version).trees == bundle.trees
+    assert registry.get("late_parcel", bundle.version).fitted == bundle.fitted
 
 
 def test_a_damaged_bundle_is_refused_by_file(tmp_path: Path, bundle: Bundle) -> None:

@@ -15,7 +15,7 @@ from ml.errors import ColumnMissing, ColumnUnfit, DeclarationRefused, InfiniteVa
 from ml.feature_definition import Column
 from ml.scoring import Scorer, as_matrix, encode
 from ml.training_set import TrainingSet
-from tests.ml.parcels import DECLARED, declared, definition
+from tests.ml.parcels import declared, definition, using
 
 ROW: dict[str, Any] = {
     "depot_id": ["S", "new", None, "Ö"],
@@ -116,13 +116,13 @@ def test_infinite_values_are_refused_with_their_number(bundle: Bundle) -> None:
 @pytest.mark.parametrize("kind", ["text", "timestamp"])
 def test_text_and_times_are_no_features(training_set: TrainingSet, kind: Any) -> None:
     rows = training_set.train.append_column("note", training_set.train["parcel_id"])
-    wanted = declared(features={**DECLARED["features"], "columns": ["note"]})
+    wanted = declared(features=using(["note"]))
     note = replace(definition(), features=(Column("note", kind, "A note."),))
     with pytest.raises(ColumnUnfit, match=f'"note" is {kind}; expected .*category: true'):
         Contract.learn(wanted, note, rows)
 
 
 def test_a_column_the_definition_lacks_is_refused(training_set: TrainingSet) -> None:
-    wanted = declared(features={**DECLARED["features"], "columns": ["prize"]})
+    wanted = declared(features=using(["prize"]))
     with pytest.raises(DeclarationRefused, match="'price'"):
         Contract.learn(wanted, definition(), training_set.train)

@@ -71,7 +71,7 @@ def test_one_class_teaches_nothing(training_set: TrainingSet) -> None:
 def test_a_label_must_be_true_or_false(training_set: TrainingSet) -> None:
     late = training_set.train["is_late"]
     as_integers = train(_labelled(training_set, late.cast(pa.int32())), declared(), definition())
-    assert as_integers.trees == train(training_set, declared(), definition()).trees
+    assert as_integers.fitted == train(training_set, declared(), definition()).fitted
     twos = pc.add(late.cast(pa.int64()), 1)
     with pytest.raises(LabelUnfit, match="holding 2"):
         train(_labelled(training_set, twos), declared(), definition())

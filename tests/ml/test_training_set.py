@@ -10,7 +10,7 @@ import pytest
 from ml.errors import ColumnMissing, DuplicateKeys, EmptySplit, RowsChanged, Uncertified
 from ml.rows import rows_sha256
 from ml.training_set import Manifest, TrainingSet, assemble, rows_for
-from tests.ml.parcels import DECLARED, FIRST_DAY, N_DAYS, Tables, declared, features, labels, world
+from tests.ml.parcels import FIRST_DAY, N_DAYS, Tables, declared, features, labels, using, world
 
 LAST_DAY = FIRST_DAY + timedelta(days=N_DAYS - 1)
 
@@ -112,7 +112,7 @@ def test_two_rows_of_one_entity_are_refused_by_key() -> None:
 
 
 def test_a_champion_with_other_features_is_given_its_columns(training_set: TrainingSet) -> None:
-    wanted = {**DECLARED["features"], "columns": ["depot_id", "weight_kg", "extra"]}
+    wanted = using(["depot_id", "weight_kg", "extra"])
     theirs = declared(features=wanted)
     tables = world()
     assert rows_for(training_set, declared(), tables) is training_set.test

@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from ml.analysis.cases import most_wrong
-from ml.analysis.intervals import drawn, interval_of, intervals
+from ml.analysis.intervals import Draws, drawn, interval_of, intervals
+from ml.analysis.resampled import RESAMPLED
 from ml.analysis.slices import Judging, parts, slices
 from ml.analysis.thresholds import cheapest, thresholds
 from ml.declaration import Costs
@@ -35,7 +36,7 @@ def test_a_metric_of_drawn_days_is_that_of_their_rows(name: str) -> None:
     labels, scores, days = rows_of(0, n_days=4)
     if name == "roc_auc":  # more scores than groups
         scores = scores + np.random.default_rng(2).random(len(scores)) / 1e4
-    draws = drawn(labels, scores, days, 5)
+    draws = drawn("binary", labels, scores, days, 5)
     for counts, value in zip(draws.counts, draws.values(name), strict=True):
         repeated = np.repeat(np.arange(len(labels)), counts[draws.rows.day_of].astype(int))
         exact = metric_of("binary", name).compute(labels[repeated], scores[repeated])
@@ -43,16 +44,45 @@ def test_a_metric_of_drawn_days_is_that_of_their_rows(name: str) -> None:
         assert value == pytest.approx(exact, abs=0.02 if name == "calibration_error" else 2e-4)
 
 
+@pytest.mark.parametrize("name", RESAMPLED["regression"])
+def test_a_metric_of_numbers_is_that_of_the_drawn_rows(name: str) -> None:
+    rng = np.random.default_rng(1)
+    labels, days = rng.normal(50, 20, 800), np.repeat(np.arange(4), 200)
+    draws = drawn("regression", labels, labels + rng.normal(3, 10, 800), days, 5)
+    _is_of_the_rows(draws, name)
+
+
+@pytest.mark.parametrize("name", RESAMPLED["multiclass"])
+def test_a_metric_of_classes_is_that_of_the_drawn_rows(name: str) -> None:
+    rng = np.random.default_rng(1)
+    draws = drawn(
+        "multiclass",
+        rng.integers(0, 3, 800),
+        rng.dirichlet([1, 2, 3], 800),
+        np.repeat(np.arange(4), 200),
+        5,
+    )
+    _is_of_the_rows(draws, name)
+
+
+def _is_of_the_rows(draws: Draws, name: str) -> None:
+    rows = draws.rows
+    for counts, value in zip(draws.counts, draws.values(name), strict=True):
+        repeated = np.repeat(np.arange(len(rows.labels)), counts[rows.day_of].astype(int))
+        exact = metric_of(draws.task, name).compute(rows.labels[repeated], rows.scores[repeated])
+        assert value == pytest.approx(exact, rel=1e-9)
+
+
 def test_one_class_has_no_area_and_a_single_day_no_interval() -> None:
     labels, scores, days = rows_of(0, n_days=2)
     labels[: len(labels) // 2] = False
-    draws = drawn(labels, scores, days, 50)
+    draws = drawn("binary", labels, scores, days, 50)
     has_class = draws.counts[:, 1] > 0
     for name in ("roc_auc", "pr_auc"):
         assert (np.isnan(draws.values(name)) == ~has_class).all()
-    assert "roc_auc" not in intervals("binary", draws)
-    assert "brier" in intervals("binary", draws)
-    assert intervals("binary", drawn(labels, scores, np.zeros(len(labels)))) == {}
+    assert "roc_auc" not in intervals(draws)
+    assert "brier" in intervals(draws)
+    assert intervals(drawn("binary", labels, scores, np.zeros(len(labels)))) == {}
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say_though_days_have_much_in_common() -> None:
@@ -67,7 +97,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say_though_days_have_much_in_
 
 
 def test_the_same_days_give_the_same_intervals() -> None:
-    again = [intervals("binary", drawn(*rows_of(3), 50)) for _ in range(2)]
+    again = [intervals(drawn("binary", *rows_of(3), 50)) for _ in range(2)]
     assert again[0] == again[1]
     assert set(again[0]) == set(METRICS["binary"])
 
@@ -78,7 +108,7 @@ def test_the_slice_that_is_worse_is_named_and_no_other() -> None:
     group = rng.choice(["a", "b", "c"], len(labels))
     scores[group == "b"] = rng.permutation(scores[group == "b"])
     table = pa.table({"group": group, "number": rng.normal(size=len(labels))})
-    judging = Judging(drawn(labels, scores, days, 200), metric_of("binary", "roc_auc"))
+    judging = Judging(drawn("binary", labels, scores, days, 200), metric_of("binary", "roc_auc"))
     found = slices(table, ["group", "number"], judging, min_rows=50)
     assert [(one.column, one.value) for one in found if one.is_worse] == [("group", "b")]
     assert (found[0].column, found[0].value) == ("group", "b")
@@ -90,7 +120,7 @@ def test_the_slice_that_is_worse_is_named_and_no_other() -> None:
 def test_a_slice_of_one_class_has_no_metric() -> None:
     labels, scores, days = rows_of(6)
     table = pa.table({"came": labels.astype(str)})
-    judging = Judging(drawn(labels, scores, days, 20), metric_of("binary", "roc_auc"))
+    judging = Judging(drawn("binary", labels, scores, days, 20), metric_of("binary", "roc_auc"))
     for one in slices(table, ["came"], judging, min_rows=1):
         assert (one.metric, one.worse_by, one.interval, one.is_worse) == (None, None, None, False)
 
@@ -131,16 +161,16 @@ def test_the_most_wrong_rows_come_first() -> None:
     scores[6], scores[9] = 0.01, 0.95
     days = [date(2013, 1, 1) + timedelta(days=n // 20) for n in range(40)]
     table = pa.table({"id": [f"r{n:02}" for n in range(40)], "day": days, "x": [None, 1.5] * 20})
-    found = most_wrong(table, "id", ["x"], labels, scores)
+    found = most_wrong(table, "id", ["x"], (labels, scores), np.abs(labels - scores))
     assert [one.key for one in found[:2]] == ["r06", "r09"]
     assert (found[1].label, found[1].score, found[1].features) == (0.0, 0.95, {"x": "1.5"})
     assert found[0].features == {"x": ""}
     assert len(found) == 10
-    assert len(most_wrong(table.slice(0, 3), "id", ["x"], labels[:3], scores[:3])) == 3
+    assert len(most_wrong(table.slice(0, 3), "id", ["x"], (labels[:3], scores[:3]), np.ones(3))) == 3
 
 
 def _holds(truth: float, labels: Labels, scores: Scores, days: NDArray[Any]) -> bool:
-    found = interval_of(drawn(labels, scores, days, 100).values("brier"))
+    found = interval_of(drawn("binary", labels, scores, days, 100).values("brier"))
     return found is not None and found.low <= truth <= found.high
 
 
