@@ -128,6 +128,9 @@ class LightGBM:
     def load(self, text: str) -> FittedLightGBM:
         """Read model text; what was fitted is also read back, so that both are the same object."""
         lightgbm = _library()
+        # LightGBM ends the process when it reads a text that was cut short.
+        if "\nend of trees\n" not in text:
+            raise EngineRefused(self.name, "load", "it is cut short, or no model text at all")
         try:
             return FittedLightGBM(text, lightgbm.Booster(model_str=text))
         except lightgbm.basic.LightGBMError as refusal:

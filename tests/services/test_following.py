@@ -1,5 +1,6 @@
 """Following the ledger and the lake: what is taken, what is not, and what is said about it."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from services.following import Follower
 from services.serving import Serving
 from tests.services import toy
 from tests.services.project import SETTINGS, Project
+from tests.services.test_serving import BROKEN
 
 
 class Followed:
@@ -108,6 +110,22 @@ def test_a_damaged_champion_is_not_taken_but_the_new_edition_is(
     assert (failure.what, failure.which) == ("model", bundles["second"].version)
     assert followed.serving.bundle.version == bundles["first"].version
     assert (followed.look(), followed.failed) == ([], ["model"])
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_champion_that_contradicts_itself_is_not_taken(
+    followed: Followed, project: Project, bundles: Mapping[str, Bundle], what: str
+) -> None:
+    change, told = BROKEN[what]
+    broken = change(bundles["second"])
+    project.register(broken)
+    project.promote(broken.version)
+    assert followed.look() == []
+    (failure,) = followed.attempts.failures
+    assert (failure.what, failure.which) == ("model", broken.version)
+    assert re.search(told, failure.message)
+    assert followed.serving.bundle.version == bundles["first"].version
+    assert followed.serving.example[1]["model"]["version"] == bundles["first"].version
 
 
 def test_going_back_to_what_serves_ends_the_failure(

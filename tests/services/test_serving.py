@@ -1,15 +1,18 @@
 """One model over one edition: what it answers, what it warns of, what it refuses."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from ml.bundle import Bundle
-from ml.errors import SelfTestFailed
+from ml.engines import ENGINES
+from ml.errors import HeadwaterError, SelfTestFailed
 from ml.lake.editions import Edition
 from ml.online import OnlineStore
 from ml.scoring import Scorer
@@ -138,3 +141,120 @@ def test_the_document_is_made_of_the_contract(serving: Serving) -> None:
     assert schemas["Request"]["properties"]["instances"]["maxItems"] == 1000
     statuses = list(told["paths"]["/predict"]["post"]["responses"])
     assert statuses == ["200", "400", "405", "413", "415", "422", "409", "500"]
+
+
+@pytest.mark.parametrize("engine", sorted(ENGINES))
+@pytest.mark.parametrize("task", sorted(toy.TASKS))
+def test_every_task_of_every_engine_is_answered_as_the_document_says(task: str, engine: str) -> None:
+    bundle = toy.bundle(1, task, engine)
+    serving = Serving.assemble(bundle, store(toy.zone_speed()), 1000, timedelta(days=7))
+    features = serving.store.features(
+        serving.schema.relation([{**toy.instance(), "starts_at": datetime(2024, 3, 5, 12)}]),
+        bundle.feature_sql,
+    )
+    score = Scorer(bundle).score(features)[0]
+    (told,) = ask(serving, toy.instance())["predictions"]
+    own = {name: value for name, value in told.items() if name not in ("trip_id", "prediction_at")}
+    expected: dict[str, Any] = {"score": score}
+    if task == "regression":
+        expected = {"prediction": score}
+    if task == "multiclass":
+        classes = ("fair", "fast", "slow")
+        expected = {
+            "prediction": classes[score.argmax()],
+            "probabilities": dict(zip(classes, score.tolist(), strict=True)),
+        }
+    assert own == expected
+    schema = document(serving)["components"]["schemas"]["Prediction"]
+    assert set(schema["required"]) == {"prediction_at", *own}
+    if task == "multiclass":
+        assert schema["properties"]["prediction"]["enum"] == list(classes)
+        assert schema["properties"]["probabilities"]["required"] == list(classes)
+    else:
+        (name,) = own
+        bounds = schema["properties"][name].get("minimum"), schema["properties"][name].get("maximum")
+        assert bounds == ((0, 1) if task == "binary" else (None, None))
+
+
+def test_a_prediction_that_is_no_number_fails_the_self_test() -> None:
+    files = dict(toy.bundle(1, "regression", "linear").files)
+    model = json.loads(files["coefficients.json"])
+    model["columns"][3]["mean"] = 1e308
+    model["columns"][3]["slope"] = [1e308]
+    files["coefficients.json"] = json.dumps(model).encode()
+    with np.errstate(over="ignore"), pytest.raises(SelfTestFailed, match="no numbers"):
+        Serving.assemble(Bundle(files), store(toy.zone_speed()), 1000, timedelta(days=7))
+
+
+def _changed(bundle: Bundle, name: str, **changes: Any) -> Bundle:
+    """The bundle with parts of one of its JSON files replaced."""
+    return Bundle({**bundle.files, name: json.dumps({**json.loads(bundle.files[name]), **changes}).encode()})
+
+
+def _retyped(bundle: Bundle, feature: str, kind: str) -> Bundle:
+    features = json.loads(bundle.files["contract.json"])["features"]
+    changed = [{**one, "type": kind} if one["name"] == feature else one for one in features]
+    return _changed(bundle, "contract.json", features=changed)
+
+
+def _without_speed(bundle: Bundle) -> Bundle:
+    sql = bundle.feature_sql.replace("    speed_mean_kmh\nfrom zone", "    1 as other\nfrom zone")
+    assert sql != bundle.feature_sql
+    return Bundle({**bundle.files, "features.sql": sql.encode()})
+
+
+def _texts_for_speed(bundle: Bundle) -> Bundle:
+    sql = bundle.feature_sql.replace("    speed_mean_kmh\nfrom zone", "    'x' as speed_mean_kmh\nfrom zone")
+    return Bundle({**bundle.files, "features.sql": sql.encode()})
+
+
+BROKEN: dict[str, tuple[Callable[[Bundle], Bundle], str]] = {
+    "a feature that its SQL does not give": (_without_speed, r'needs column "speed_mean_kmh"'),
+    "a feature of another type": (_texts_for_speed, r'"speed_mean_kmh" is string; expected is real'),
+    "a contract of another type": (
+        lambda bundle: _retyped(bundle, "passengers", "boolean"),
+        r'"passengers" is int64; expected is boolean',
+    ),
+    "a contract without a feature": (
+        lambda bundle: _changed(
+            bundle, "contract.json", features=json.loads(bundle.files["contract.json"])["features"][1:]
+        ),
+        "its declaration alone has feature 'zone_id'",
+    ),
+    "a contract of another task": (
+        lambda bundle: _changed(bundle, "contract.json", task="regression"),
+        "says task 'binary', its contract 'regression'",
+    ),
+    "a model of other features": (
+        lambda bundle: Bundle(
+            {**bundle.files, "trees.txt": bundle.files["trees.txt"].replace(b"starts_hour", b"starts_week")}
+        ),
+        "the model alone has feature 'starts_week'; its contract alone has feature 'starts_hour'",
+    ),
+    "another major version of its engine": (
+        lambda bundle: _changed(bundle, "receipt.json", versions={"lightgbm": "3.3.5"}),
+        r"was fitted by lightgbm 3\.3\.5, and 4\.",
+    ),
+    "an engine nobody noted": (
+        lambda bundle: _changed(bundle, "receipt.json", versions={}),
+        "was fitted by lightgbm an unknown version",
+    ),
+    "a model text cut short": (
+        lambda bundle: Bundle({**bundle.files, "trees.txt": bundle.files["trees.txt"][:900]}),
+        r'"lightgbm" refused to load',
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_bundle_that_contradicts_itself_is_refused_by_name(
+    bundles: Mapping[str, Bundle], what: str
+) -> None:
+    change, told = BROKEN[what]
+    with pytest.raises(HeadwaterError, match=told):
+        Serving.assemble(change(bundles["first"]), store(toy.zone_speed()), 1000, timedelta(days=7))
+
+
+def test_a_minor_version_of_the_engine_is_not_refused(bundles: Mapping[str, Bundle]) -> None:
+    older = _changed(bundles["first"], "receipt.json", versions={"lightgbm": "4.0.0"})
+    assert Scorer(older).fitted.features == ("zone_id", "passengers", "starts_hour", "speed_mean_kmh")

@@ -74,33 +74,35 @@ DEFINITION = FeatureDefinition(
 )
 
 
-def declaration(seed: int = 1) -> ModelDeclaration:
+# By task: the metric its gate names.
+TASKS = {"binary": "roc_auc", "regression": "r2", "multiclass": "accuracy", "ranking": "ndcg"}
+
+
+def declaration(seed: int = 1, task: str = "binary", engine: str = "lightgbm") -> ModelDeclaration:
     """Another seed is another version of the same model."""
+    parameters = {"num_iterations": 10, "num_leaves": 7, "bagging_fraction": 0.7, "bagging_freq": 1}
+    group = {"group": "shift_id"} if task == "ranking" else {}
+    metric = TASKS[task]
     return ModelDeclaration.parse(
         {
             "name": MODEL,
             "entity": "trip",
-            "task": "binary",
+            "task": task,
             "features": {"table": "trip_features", "columns": [column.name for column in FEATURES]},
-            "label": {"table": "trip_labels", "column": "is_long"},
+            "label": {"table": "trip_labels", "column": "is_long", **group},
             "split": {"train_until": "2024-03-03", "test_from": "2024-03-04"},
             "engine": {
-                "name": "lightgbm",
+                "name": engine,
                 "seed": seed,
-                "parameters": {
-                    "num_iterations": 10,
-                    "num_leaves": 7,
-                    "bagging_fraction": 0.7,
-                    "bagging_freq": 1,
-                },
+                "parameters": parameters if engine == "lightgbm" else {},
             },
-            "gate": {"floor": {"roc_auc": 0.5}, "against_champion": {"metric": "roc_auc", "max_drop": 0.5}},
+            "gate": {"floor": {metric: 0.5}, "against_champion": {"metric": metric, "max_drop": 0.5}},
             "retrain": {"after_new_days": 1},
         }
     )
 
 
-def bundle(seed: int = 1) -> Bundle:
+def bundle(seed: int = 1, task: str = "binary", engine: str = "lightgbm") -> Bundle:
     """A trained model of a few trees."""
     rng = np.random.default_rng(0)
     n = 400
@@ -111,13 +113,23 @@ def bundle(seed: int = 1) -> Bundle:
             "passengers": rng.integers(1, 9, n),
             "starts_hour": rng.integers(0, 24, n),
             "speed_mean_kmh": speed,
-            "is_long": speed + rng.normal(0, 15, n) < 25,
+            "is_long": _labels(task, speed + rng.normal(0, 15, n)),
+            "shift_id": np.arange(n) // 20,
         }
     )
     part = Part(date(2024, 3, 1), date(2024, 3, 3), 3, n, 0.5, "0" * 64)
     selection = Selection(MODEL, "trip_id", "trip_features", (), "trip_labels", "is_long", None)
     manifest = Manifest(selection, 1, {"trip_features": 1}, part, part)
-    return train(TrainingSet(rows, rows, manifest), declaration(seed), DEFINITION, threads=1)
+    return train(TrainingSet(rows, rows, manifest), declaration(seed, task, engine), DEFINITION, threads=1)
+
+
+def _labels(task: str, speed: np.ndarray) -> pa.Array:
+    if task == "binary":
+        return pa.array(speed < 25)
+    if task == "regression":
+        return pa.array(1000 / np.maximum(speed, 5))
+    grades = np.digitize(speed, [20, 40])
+    return pa.array(grades if task == "ranking" else np.array(["fast", "fair", "slow"])[grades])
 
 
 def zone_speed(n_days: int = N_DAYS, shift_kmh: float = 0.0) -> pa.Table:

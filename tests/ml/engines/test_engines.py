@@ -160,7 +160,8 @@ def test_importances_name_every_feature_once(engine: Engine) -> None:
 def test_what_the_library_refuses_is_told(engine: Engine) -> None:
     with pytest.raises(EngineRefused, match=f'"{engine.name}" refused to fit'):
         _fit(engine, parameters=REFUSED[engine.name])
-    for text in ("no model at all", "", "{}", "null"):
+    whole = _fit(engine).save()
+    for text in ("no model at all", "", "{}", "null", whole[: len(whole) // 2], whole[: len(whole) // 5]):
         with pytest.raises(EngineRefused, match=f'"{engine.name}" refused to load'):
             engine.load(text)
 
