@@ -3,8 +3,8 @@
 What is proved with them is said there.
 """
 
-from collections.abc import Iterator, Mapping
-from datetime import date
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 from assets.dbt_nodes import Node, is_daily, table_meta, tables_of, tests_of
@@ -12,7 +12,9 @@ from assets.dbt_runner import DbtRunner
 from ml.errors import NotAuditable
 from ml.lake.workshop import Workshop
 from ml.proofs.leakage import audited
-from ml.proofs.rebuild import Table
+from ml.proofs.rebuild import Table, lookback, reach, upstream
+from ml.provenance import CompiledSql
+from ml.split import Span
 
 _KEY_TEST = "unique_together"
 _NOT_DUE = "it belongs to an entity and has neither prediction_at (features) nor label_known_at (labels)"
@@ -47,6 +49,24 @@ def compiled_tables(runner: DbtRunner, first_day: date, last_day: date) -> tuple
         for node in nodes
         if node.config.materialized != "ephemeral"  # a part of the SQL of those that read it
     )
+
+
+def compiled_lineage(runner: DbtRunner, names: Sequence[str], days: Span) -> CompiledSql:
+    """Named tables and all that they are made from, so that they are whole on these days; takes no turn."""
+    described = described_tables(runner)
+    made_from = upstream(described, [table.relation for table in described if table.name in names])
+    first = days.first_day - timedelta(days=lookback(made_from))
+    last = days.last_day + timedelta(days=reach(made_from))
+    window = {"start_day": first.isoformat(), "end_day": last.isoformat()}
+    select = [f"+{name}" for name in names]
+    compiled = runner.compiled_apart(*select, "--indirect-selection", "empty", **window)
+    nodes = runner.manifest["nodes"]
+    tables = (
+        _table(runner, unique_id, sql)
+        for unique_id, sql in compiled.items()
+        if nodes[unique_id]["config"]["materialized"] != "ephemeral"
+    )
+    return CompiledSql.of(first, last, tuple(tables))
 
 
 def _table(runner: DbtRunner, unique_id: str, sql: str) -> Table:

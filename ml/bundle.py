@@ -21,6 +21,7 @@ INDEX = "bundle.json"
 _IDENTITY = ("contract.json", "declaration.json", "features.sql", "receipt.json")
 FILES = (*_IDENTITY, "origin.json")  # beside the model itself, whose file is named by its engine
 _MODELS = tuple(sorted(engine.file for engine in ENGINES.values()))
+BESIDE = ("provenance.json",)  # where it is kept; a bundle that no project made has none
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Bundle:
 
     `receipt.json` says what made the model; `origin.json` says from which edition its rows were read and
     which were kept for testing. It is not part of the version: the same training rows are the same model.
+    Nor is `provenance.json`, where there is one: all that the version can be made from again.
     """
 
     files: Mapping[str, bytes]
@@ -114,7 +116,7 @@ def verified(files: Mapping[str, bytes], place: str, version: str | None = None)
         raise BundleRefused(place, INDEX, "it is missing, so that nothing says the bundle is complete")
     index = _index(files[INDEX], place)
     for name in sorted(set(FILES) | set(index["files"]) | set(files) - {INDEX}):
-        if name not in (*FILES, *_MODELS) or name not in index["files"]:
+        if name not in (*FILES, *BESIDE, *_MODELS) or name not in index["files"]:
             raise BundleRefused(place, name, "it is no file of this format, or the index doesn't name it")
         if name not in files:
             raise BundleRefused(place, name, "it is missing")

@@ -73,16 +73,16 @@ def training_set(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.As
                 observed = {"retrain": f"not due: {decision.reason}"}
                 yield dg.AssetObservation(context.asset_key, metadata=observed)
                 return
-            manifest = steps.assemble(platform)
+            origins = steps.assemble(platform)
         except MadeByOtherCode as refusal:
             if STALE_TAG not in context.run.tags:
                 raise
             yield dg.AssetObservation(context.asset_key, metadata={"retrain": f"waits: {refusal}"})
             return
         yield dg.MaterializeResult(
-            value=steps.as_value(manifest),
-            data_version=dg.DataVersion(manifest.train.rows_sha256[:16]),
-            metadata=metadata.of_training_set(manifest) | {"retrain": decision.reason},
+            value=steps.as_value(origins),
+            data_version=dg.DataVersion(origins.manifest.train.rows_sha256[:16]),
+            metadata=metadata.of_training_set(origins.manifest) | {"retrain": decision.reason},
         )
 
     return _training_set

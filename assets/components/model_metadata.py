@@ -15,6 +15,7 @@ from ml.evaluation import Evaluation
 from ml.gate import PairedTest
 from ml.plots import Picture
 from ml.promotion import Outcome
+from ml.provenance import FILE, Provenance
 from ml.training_set import Manifest, Part
 
 Metadata = dict[str, Any]
@@ -40,6 +41,20 @@ def of_candidate(bundle: Bundle, uri: str) -> Metadata:
         "bytes": sum(len(content) for content in bundle.files.values()),
         "trained_until": str(bundle.receipt["rows"]["last_day"]),
         "engine": ", ".join(f"{name} {version}" for name, version in bundle.receipt["versions"].items()),
+        **_receipt(bundle),
+    }
+
+
+def _receipt(bundle: Bundle) -> Metadata:
+    """What the version was made from, each input with what names it, and the command that makes it again."""
+    if FILE not in bundle.files:
+        return {}
+    made = Provenance.from_json(bundle.files[FILE])
+    return {
+        "receipt": dg.MetadataValue.table(
+            records=[dg.TableRecord({"input": name, "named by": by}) for name, by in made.told()]
+        ),
+        "rebuild": f"headwater rebuild {bundle.version[:12]}",
     }
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from assets.compiled_tables import compiled_lineage
 from assets.dbt_runner import DbtRunner
 from assets.resources import Platform
 from assets.table_code import canonical_sql, project_code
@@ -16,13 +17,16 @@ from ml import canonical, card, gate, packaging, promotion, report, retrain
 from ml.baseline import fit_baseline
 from ml.bundle import Bundle
 from ml.declaration import ModelDeclaration
-from ml.errors import OtherCodeNow
+from ml.errors import NothingPublished, OtherCodeNow
 from ml.evaluation import Evaluation, evaluate
 from ml.feature_definition import FeatureDefinition
+from ml.gathering import Witness, environment_now, gather, seal
+from ml.lake.published import Published
 from ml.plots import Picture, draw
+from ml.provenance import Origins, pin
 from ml.scoring import Scorer
 from ml.split import Span
-from ml.tables import lineage_code
+from ml.tables import ancestors, lineage_code, raw_name
 from ml.training import train
 from ml.training_set import Manifest, TrainingSet, assemble, rows_for, train_rows_now
 
@@ -39,11 +43,16 @@ class Judged:
     pictures: Mapping[str, Picture]
     card: str
     uri: str
+    edition: int
 
     @property
     def reference(self) -> Value:
         """What is handed to the next asset: names, not contents."""
-        return {"version": self.evaluation.version, "evaluation": self.evaluation.id}
+        return {
+            "version": self.evaluation.version,
+            "evaluation": self.evaluation.id,
+            "edition": self.edition,
+        }
 
 
 @dataclass(frozen=True)
@@ -98,13 +107,19 @@ class Steps:
             return "the SQL that serves features is not the newest candidate's any more"
         return None
 
-    def assemble(self, platform: Platform) -> Manifest:
+    def assemble(self, platform: Platform) -> Origins:
         """Read and split the rows of the newest edition, which stays readable until the next training."""
-        published = platform.published()
-        rows = assemble(published, self.declaration, codes=self._codes)
-        published.tag(published.edition(rows.manifest.edition_id), f"{self.declaration.name}/training")
+        published, tables = platform.published(), project_code(self.runner).tables
+        names = (self.declaration.features.table, self.declaration.label.table)
+        raw = {of for name in names for of in ancestors(tables, name)} - tables.keys()
+        edition, ground = gather(platform.settings, {name.removeprefix(raw_name("")) for name in raw})
+        witness = Witness(published, self.declaration.key)
+        rows = assemble(witness, self.declaration, edition, self._codes)
+        published.tag(edition, f"{self.declaration.name}/training")
         self._remember(rows)
-        return rows.manifest
+        days = Span(rows.manifest.train.first_day, rows.manifest.test.last_day)
+        sql = compiled_lineage(self.runner, names, days)
+        return Origins(rows.manifest, ground, witness.noted(rows.manifest), sql)
 
     def train(self, platform: Platform, training_set: Value) -> Bundle:
         """Train on the manifest's rows and register the bundle; raises OtherCodeNow."""
@@ -113,7 +128,10 @@ class Steps:
             raise OtherCodeNow(
                 self.declaration.name, (t for t in codes if rows.manifest.codes.get(t) != codes[t])
             )
-        bundle = train(rows, self.declaration, self._definition(platform), code=self.lineage_code)
+        definition = self._definition(platform)
+        made = train(rows, self.declaration, definition, code=self.lineage_code)
+        now = environment_now(platform.settings.project, self.declaration.engine.name)
+        bundle = seal(made, rows, self._origins(training_set), definition, now)
         promotion.register(platform.ledger(), platform.registry(), bundle, ACTOR)
         return bundle
 
@@ -142,7 +160,7 @@ class Steps:
         uri = registry.put_evaluation(bundle.model, version, evaluation.id, files)
         if not decision.promote:
             promotion.settle(ledger, registry, bundle, evaluation, decision, actor=ACTOR)
-        return Judged(evaluation, decision, pictures, described, uri)
+        return Judged(evaluation, decision, pictures, described, uri, rows.manifest.edition_id)
 
     def settle(self, platform: Platform, reference: Value) -> promotion.Outcome:
         """Promote the version that the evaluation lets through, and keep the edition it was made from."""
@@ -152,23 +170,26 @@ class Steps:
         kept = registry.get_evaluation(self.declaration.name, version, evaluation_id, "evaluation.json")
         evaluation, ledger = Evaluation.from_json(kept), platform.ledger()
         decision = promotion.judge(ledger, evaluation, self.declaration.gate, actor=ACTOR)
-        outcome = promotion.settle(ledger, registry, bundle, evaluation, decision, actor=ACTOR)
-        published = platform.published()
-        published.tag(published.edition(bundle.origin["edition"]), f"{bundle.model}/{version[:12]}")
-        return outcome
+        if decision.promote:  # before it is: a version ever promoted has its tag, wherever this is killed
+            self._keep(platform.published(), bundle, reference["edition"])
+        return promotion.settle(ledger, registry, bundle, evaluation, decision, actor=ACTOR)
 
     def pack(self, platform: Platform, version: str) -> packaging.PackedBento:
         """Build the Bento of a version, with the online tables of the newest edition beside it."""
         return packaging.pack(platform.settings, platform.registry().get(self.declaration.name, version))
 
     @staticmethod
-    def as_value(manifest: Manifest) -> Mapping[str, Any]:
-        """The manifest as JSON values."""
-        value: dict[str, Any] = json.loads(manifest.to_json())
+    def as_value(origins: Origins) -> Mapping[str, Any]:
+        """The manifest and all that its rows are from as JSON values."""
+        value: dict[str, Any] = canonical.plain(origins)
         return value
 
+    @staticmethod
+    def _origins(training_set: Value) -> Origins:
+        return canonical.loads(Origins, json.dumps(training_set))
+
     def _load(self, platform: Platform, training_set: Value) -> TrainingSet:
-        manifest = Manifest.from_json(json.dumps(training_set))
+        manifest = canonical.loads(Manifest, json.dumps(training_set["manifest"]))
         if manifest.train.rows_sha256 not in self._rows:
             self._remember(TrainingSet.load(manifest, platform.published()))
         return self._rows[manifest.train.rows_sha256]
@@ -182,6 +203,15 @@ class Steps:
         with platform.workshop().turn():
             sql = self.runner.online_sql(table)
         return FeatureDefinition.from_manifest(self.runner.manifest, table, sql)
+
+    @staticmethod
+    def _keep(published: Published, bundle: Bundle, newest: int) -> None:
+        """Keep the edition that a version was made from; or else the one that gave its rows again."""
+        try:
+            edition = published.edition(bundle.origin["edition"])
+        except NothingPublished:
+            edition = published.edition(newest)
+        published.tag(edition, pin(bundle.model, bundle.version))
 
     def _champion(self, platform: Platform) -> Scorer | None:
         now = platform.ledger().champion(self.declaration.name)

@@ -71,16 +71,24 @@ def upstream(tables: Sequence[Table], relations: Iterable[str]) -> tuple[Table, 
     return tuple(reversed(found))
 
 
-def lookback(tables: Iterable[Table]) -> int:
+def lookback(tables: Sequence[Table]) -> int:
     """How many days back any of `tables` looks, through all that it reads."""
-    by_relation = {table.relation: table for table in tables}
+    return _longest(tables, {table.relation: table.lookback_days for table in tables})
+
+
+def reach(tables: Sequence[Table]) -> int:
+    """How many days ahead any of `tables` looks, through all that it reads."""
+    return _longest(tables, {table.relation: table.reach_days for table in tables})
+
+
+def _longest(tables: Sequence[Table], of: Mapping[str, int]) -> int:
+    reads = {table.relation: table.reads for table in tables}
 
     @functools.cache
     def days(relation: str) -> int:
-        table = by_relation.get(relation)
-        return table.lookback_days + max(map(days, table.reads), default=0) if table else 0
+        return of[relation] + max(map(days, reads[relation]), default=0) if relation in reads else 0
 
-    return max(map(days, by_relation), default=0)
+    return max(map(days, reads), default=0)
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,18 @@ def versions(settings: Settings, source: str, day: date | None) -> list[Version]
 
 def path_of(settings: Settings, source: str, version: Version) -> Path:
     """Where a version's copy lies."""
-    name = f"{version.loaded_at.strftime(_STAMP)}-{version.sha256}.csv"
-    return _folder(settings, source, version.day) / name
+    return settings.home / "files" / source / name_of(version)
+
+
+def name_of(version: Version) -> str:
+    """What a version's copy is called within its source."""
+    return f"{version.day or 'once'}/{version.loaded_at.strftime(_STAMP)}-{version.sha256}.csv"
+
+
+def version_of(name: str) -> Version:
+    """The version that is called so."""
+    day, _, file = name.partition("/")
+    return _version(file, None if day == "once" else date.fromisoformat(day))
 
 
 def keep(settings: Settings, source: str, version: Version, data: bytes) -> None:

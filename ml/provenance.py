@@ -1,0 +1,146 @@
+"""What a version was made from, by name and digest: enough to make it again.
+
+It lies beside what names the version, not in it: the same training rows by the same code are the same model,
+whichever edition they were read from. Gathering it is `gathering`'s, making again `reproduction`'s.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from ml import canonical
+from ml.feature_definition import FeatureDefinition
+from ml.proofs.rebuild import Table
+from ml.training_set import Manifest
+
+FILE = "provenance.json"
+
+
+@dataclass(frozen=True)
+class DeclaredSource:
+    """How files became raw rows: the declaration, and the digest of that which raw's rows were made by."""
+
+    declaration: Mapping[str, Any]
+    made_by: str
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What the tables of an edition stood on: all files that counted then, by source.
+
+    A file is called as its kept copy, `<day>/<loaded_at>-<SHA-256>.csv`; of a day every version counts up to
+    the one it was computed from. `uncounted` were taken in before others that count, and no table was made
+    from them yet; what was taken in later may have been read by their light.
+    """
+
+    files: Mapping[str, tuple[str, ...]]
+    uncounted: Mapping[str, tuple[str, ...]]
+    sources: Mapping[str, DeclaredSource]
+
+
+@dataclass(frozen=True)
+class Partitions:
+    """The columns that were read of a published table, and a hash of their rows day by day."""
+
+    table: str
+    key: str
+    columns: tuple[str, ...]
+    days: Mapping[date, str]
+
+
+@dataclass(frozen=True)
+class CompiledSql:
+    """The tables that the rows are from, and all that these are made from, upstream first.
+
+    Compiled for `first_day` to `last_day`: the days that were read, and those that these look at.
+    """
+
+    first_day: date
+    last_day: date
+    tables: tuple[Table, ...]
+    sha256: str
+
+    @classmethod
+    def of(cls, first_day: date, last_day: date, tables: tuple[Table, ...]) -> "CompiledSql":
+        """With the digest of the tables' SQL."""
+        told = [(table.relation, table.sql) for table in tables]
+        return cls(first_day, last_day, tables, canonical.digest(canonical.dumps(told)))
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Where the rows of a training set come from."""
+
+    manifest: Manifest
+    ground: Ground
+    partitions: tuple[Partitions, ...]
+    sql: CompiledSql
+
+    @property
+    def n_files(self) -> int:
+        """How many raw files counted."""
+        return sum(map(len, self.ground.files.values()))
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What ran: library versions, machine, SHA-256 of the lock file, commit of the code.
+
+    None where there is no lock file, or no repository; `is_changed`: files differed from the commit.
+    """
+
+    versions: Mapping[str, str]
+    machine: str
+    lock_sha256: str | None
+    commit: str | None
+    is_changed: bool
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """All that a version was made from, and the digests that tell whether it is made again."""
+
+    origins: Origins
+    definition: FeatureDefinition
+    environment: Environment
+    trees_sha256: str
+    predictions_sha256: str
+
+    def told(self) -> list[tuple[str, str]]:
+        """Each input in words, and what names it."""
+        origins, ran = self.origins, self.environment
+        manifest, files = origins.manifest, origins.ground.files
+        tables = [
+            (f"{one.table}, {len(one.days)} days", canonical.digest(canonical.dumps(one)))
+            for one in origins.partitions
+        ]
+        return [
+            (f"edition {manifest.edition_id} of the lake", ", ".join(map(str, manifest.snapshots.values()))),
+            *tables,
+            *((f"{len(names)} files of {of}", _digest(names)) for of, names in files.items()),
+            (f"SQL of {len(origins.sql.tables)} tables", origins.sql.sha256),
+            ("requirements.lock", ran.lock_sha256 or "none"),
+            ("commit, with changes" if ran.is_changed else "commit", ran.commit or "none"),
+            ("machine", ran.machine),
+            *((name, version) for name, version in sorted(ran.versions.items())),
+            ("predictions on the test rows", self.predictions_sha256),
+        ]
+
+    def to_json(self) -> str:
+        """Canonical JSON."""
+        return canonical.dumps(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Provenance":
+        """Read what `to_json` gave; raises pydantic.ValidationError when it isn't that."""
+        return canonical.loads(cls, text)
+
+
+def pin(model: str, version: str) -> str:
+    """The tag of the edition that a version was made from."""
+    return f"{model}/{version[:12]}"
+
+
+def _digest(names: tuple[str, ...]) -> str:
+    return canonical.digest("\n".join(names))
