@@ -235,5 +235,22 @@ def rollback(model: str | None, to: str | None, reason: str, as_json: bool) -> N
     go_back(model, to, reason, as_json=as_json)
 
 
+@main.command()
+@click.argument("version")
+@as_json
+def rebuild(version: str, as_json: bool) -> None:
+    """Make a version of a model again from its receipt, and compare it to the bit.
+
+    VERSION is the beginning of one, of any model. Its raw files are checked and taken in again, its tables
+    built again by the SQL it was made by, and it is trained again, all in a temporary folder: whatever data
+    and code have become since. Rows are compared day by day, with the pinned snapshot too, then the digests
+    of the trees and of the predictions on the test rows. What differs is told by name, and the exit code is
+    1 when the model is another or any of its rows are lost. Nothing of the project is changed.
+    """
+    from headwater.rebuild import rebuild_version
+
+    rebuild_version(version, as_json=as_json)
+
+
 def _day(moment: datetime | None) -> date | None:
     return moment.date() if moment else None

@@ -417,6 +417,39 @@ class VersionNotFound(HeadwaterError):
         super().__init__(f'Registry "{registry}" holds no version "{version}" of model "{model}". {hint}')
 
 
+class NoSuchVersion(HeadwaterError):
+    """No bundle of any model has a version that begins so."""
+
+    def __init__(self, prefix: str, known: Iterable[str], url: str) -> None:
+        super().__init__(f"No version in {url} begins with {prefix!r}. {nearest(prefix[:12], known)}")
+
+
+class SeveralVersions(HeadwaterError):
+    """The beginning of a version that is that of several."""
+
+    def __init__(self, prefix: str, found: Iterable[str]) -> None:
+        super().__init__(f"Several versions begin with {prefix!r}: {', '.join(found)}. Give more of it.")
+
+
+class NotReproducible(HeadwaterError):
+    """A bundle that does not say what it was made from."""
+
+    def __init__(self, model: str, version: str) -> None:
+        super().__init__(
+            f"Version {version[:12]} of {model} has no provenance.json: it was trained before bundles named "
+            f"all that they were made from, or by hand. Materialize {model}/training_set and "
+            f"{model}/candidate anew, on other days or with another declaration: a version is stored once."
+        )
+
+
+class RebuiltOtherwise(HeadwaterError):
+    """A version could not be made again to the bit from all that it was made from."""
+
+    def __init__(self, model: str, version: str, outcome: str, differences: Iterable[object]) -> None:
+        listed = "\n".join(f"  - {difference}" for difference in differences)
+        super().__init__(f"{model} {version[:12]}: {outcome}. What differs:\n{listed}")
+
+
 class EvaluationNotFound(HeadwaterError):
     """The registry holds no such file of an evaluation."""
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from ml.bundle import INDEX, Bundle, verified
-from ml.errors import EvaluationNotFound, VersionNotFound, nearest
+from ml.errors import EvaluationNotFound, NoSuchVersion, SeveralVersions, VersionNotFound, nearest
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,21 @@ class Registry:
         fs = self._store[0]
         found = fs.glob(f"{self._path(model)}/*/bundle/{INDEX}")
         return tuple(sorted(path.split("/")[-3] for path in found))
+
+    def find(self, prefix: str) -> tuple[str, str]:
+        """Model and version of the one complete bundle whose version begins so.
+
+        Raises NoSuchVersion or SeveralVersions.
+        """
+        fs = self._store[0]
+        paths = (path.split("/") for path in fs.glob(f"{self._path('*', '*')}/bundle/{INDEX}"))
+        known = sorted((path[-4], path[-3]) for path in paths)
+        found = [(model, version) for model, version in known if version.startswith(prefix)]
+        if not found:
+            raise NoSuchVersion(prefix, [version[:12] for _, version in known], self.url)
+        if len(found) > 1:
+            raise SeveralVersions(prefix, [f"{version[:12]} of {model}" for model, version in found])
+        return found[0]
 
     def put_evaluation(self, model: str, version: str, evaluation_id: str, files: dict[str, bytes]) -> str:
         """Store the files of an evaluation, `evaluation.json` last; returns the URI of its folder."""

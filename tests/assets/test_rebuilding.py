@@ -1,0 +1,169 @@
+"""Five generations of a model, each made again to the bit after data and code have moved on.
+
+By the command line's own function; every input that is damaged afterwards is named.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from headwater.cli import main
+from ml import gathering
+from ml.canonical import digest
+from ml.provenance import FILE, Provenance, pin
+from ml.registry import Registry
+from tests.assets.meters import MODEL, Meters, day, failures
+
+SUMS, LABELS = "models/intermediate/int_meter_sums.sql", "models/labels/reading_labels.sql"
+COLUMNS = ["meter_id", "watts_sum_2d"]
+GATE = {"floor": {"roc_auc": 0.0}, "against_champion": {"metric": "roc_auc", "max_drop": 1}}
+LOCK = "lightgbm==1\n"
+N_DAYS = 6
+
+
+@dataclass(frozen=True)
+class Generations:
+    """The project, and the versions that were champion, oldest first."""
+
+    meters: Meters
+    versions: tuple[str, ...]
+
+    def rebuild(self, version: str) -> tuple[int, dict[str, Any]]:
+        """Exit code and facts of the command."""
+        told = CliRunner().invoke(main, ["rebuild", version[:16], "--json"])
+        assert told.exception is None or isinstance(told.exception, SystemExit), told.exception
+        return told.exit_code, json.loads(told.stdout)
+
+    def provenance(self, version: str) -> Provenance:
+        """What a version says it was made from."""
+        bundle = Registry(self.meters.settings.registry).get("high_reading", version)
+        return Provenance.from_json(bundle.files[FILE])
+
+
+def trained(meters: Meters) -> str:
+    """The version that is champion after everything that is due was run."""
+    for result in meters.run(*meters.due(), without=["high_reading/bento"]):
+        assert failures(result) == ""
+    champion = json.loads((meters.settings.home / "values" / "high_reading" / "champion.json").read_text())
+    return str(champion["version"])
+
+
+@pytest.fixture(scope="module")
+def generations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generations]:
+    """Days arrive, one is corrected late, and later is as it was; SQL and declaration change."""
+    with pytest.MonkeyPatch.context() as patch:
+        meters = Meters(tmp_path_factory.mktemp("meters"), patch)
+        meters.model = {**MODEL, "gate": GATE}
+        (meters.settings.project / "requirements.lock").write_text(LOCK)
+        for n in range(N_DAYS):
+            meters.land_readings(day(n))
+        versions = [trained(meters)]
+
+        meters.land_readings(day(3), more=1)  # a late correction
+        meters.land_readings(day(N_DAYS))
+        versions.append(trained(meters))
+
+        meters.edit(SUMS, "{{ summed('watts') }} as", "{{ summed('watts') }} * 2 as")
+        meters.land_readings(day(3))  # as it was at first, again
+        meters.land_readings(day(N_DAYS + 1))
+        versions.append(trained(meters))
+
+        engine = {**MODEL["engine"], "seed": 2, "parameters": {"num_iterations": 7, "min_data_in_leaf": 3}}
+        meters.model |= {"engine": engine, "features": {**MODEL["features"], "columns": COLUMNS}}
+        meters.land("meters", None, ["meter,kind", "m1,new", "m2,new"])
+        meters.land_readings(day(N_DAYS + 2))
+        versions.append(trained(meters))
+
+        meters.edit(LABELS, "watts % 3 = 0", "watts % 7 = 3")
+        meters.land_readings(day(N_DAYS + 3), more=2)
+        versions.append(trained(meters))
+        assert len(set(versions)) == 5
+        yield Generations(meters, tuple(versions))
+
+
+@pytest.mark.parametrize("n", range(5))
+def test_every_generation_is_made_again_to_the_bit(generations: Generations, n: int) -> None:
+    code, told = generations.rebuild(generations.versions[n])
+    assert told["faults"] == []
+    assert told["changes"] == []
+    assert (code, told["is_equal"], told["version"]) == (0, True, generations.versions[n])
+    assert all(of["recorded"] == of["rebuilt"] for of in told["digests"].values())
+    assert set(told["digests"]) == {"trees", "predictions", "version"}
+
+
+def changed(told: dict[str, Any], kind: str, of: str = "faults") -> str:
+    """What the command tells of an input of a kind."""
+    (found,) = [one["text"] for one in told[of] if one["kind"] == kind]
+    return str(found)
+
+
+def test_a_flipped_byte_of_a_raw_file_is_named_and_the_snapshot_still_gives_the_model(
+    generations: Generations,
+) -> None:
+    version = generations.versions[1]
+    (file,) = [
+        name
+        for name in generations.provenance(version).origins.ground.files["readings"]
+        if name.startswith(str(day(4)))
+    ]
+    kept = generations.meters.settings.home / "files" / "readings" / file
+    sound = kept.read_bytes()
+    kept.write_bytes(sound[:-3] + bytes([sound[-3] ^ 1]) + sound[-2:])
+
+    code, told = generations.rebuild(version)
+
+    assert code == 1
+    damaged = changed(told, "file")
+    assert f"readings {day(4)}: recorded SHA-256 {file[-68:-4]}, found SHA-256 " in damaged
+    assert str(kept) in damaged
+    assert told["is_equal"]
+    assert "from the pinned snapshot; not from raw" in told["outcome"]
+    assert [str(day(4))] == min(one["days"] for one in told["faults"] if one["kind"] == "table")[:1]
+    kept.write_bytes(sound)
+    assert generations.rebuild(version)[0] == 0
+
+
+def test_another_version_of_a_library_and_another_lock_are_named(
+    generations: Generations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = gathering.version
+    monkeypatch.setattr(gathering, "version", lambda name: "0.1" if name == "duckdb" else real(name))
+    lock = generations.meters.settings.project / "requirements.lock"
+    lock.write_text("lightgbm==2\n")
+
+    code, told = generations.rebuild(generations.versions[2])
+
+    lock.write_text(LOCK)
+    assert (code, told["is_equal"]) == (0, True)
+    assert f"duckdb: recorded {real('duckdb')}, found 0.1" in changed(told, "library", "changes")
+    assert f"recorded SHA-256 {digest(LOCK)}, found SHA-256 " in changed(told, "lock", "changes")
+
+
+def test_a_snapshot_that_is_gone_is_named_and_raw_still_gives_the_model(generations: Generations) -> None:
+    version, published = generations.versions[0], generations.meters.published
+    edition = generations.provenance(version).origins.manifest.edition_id
+    published.untag(pin("high_reading", version))
+    published.expire(timedelta(0), 1)
+
+    code, told = generations.rebuild(version)
+
+    assert code == 1
+    assert f"snapshot of edition {edition}: recorded reading_features " in changed(told, "snapshot")
+    assert told["is_equal"]
+    assert "from raw; not from the pinned snapshot" in told["outcome"]
+    assert generations.rebuild(generations.versions[1])[0] == 0
+
+
+def test_a_version_is_named_by_its_beginning(generations: Generations) -> None:
+    run = CliRunner()
+    unknown = run.invoke(main, ["rebuild", "zzz"])
+    assert unknown.exit_code == 1
+    assert "No version in" in unknown.output
+    several = run.invoke(main, ["rebuild", ""])
+    assert several.exit_code == 1
+    assert all(version[:12] in several.output for version in generations.versions)
