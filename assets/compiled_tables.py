@@ -66,7 +66,7 @@ def compiled_lineage(runner: DbtRunner, names: Sequence[str], days: Span) -> Com
         for unique_id, sql in compiled.items()
         if nodes[unique_id]["config"]["materialized"] != "ephemeral"
     )
-    return CompiledSql.of(first, last, tuple(tables))
+    return CompiledSql.of(first, last, tables)
 
 
 def _table(runner: DbtRunner, unique_id: str, sql: str) -> Table:

@@ -128,7 +128,7 @@ def gather(settings: Settings, read: Collection[str]) -> tuple[lake.Edition, Gro
     last = max((one.loaded_at for _, one in counted), default=None)
     uncounted = [(source, one) for source, one in others if last and one.loaded_at < last]
     sources = {
-        name: DeclaredSource(declared[name].model_dump(mode="json"), made_by.get(name, ""))
+        name: DeclaredSource(declared[name].model_dump_json(), made_by.get(name, ""))
         for name in sorted(names & declared.keys())
     }
     return edition, Ground(_named(counted), _named(uncounted), sources)

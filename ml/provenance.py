@@ -4,10 +4,9 @@ It lies beside what names the version, not in it: the same training rows by the 
 whichever edition they were read from. Gathering it is `gathering`'s, making again `reproduction`'s.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from ml import canonical
 from ml.feature_definition import FeatureDefinition
@@ -19,9 +18,12 @@ FILE = "provenance.json"
 
 @dataclass(frozen=True)
 class DeclaredSource:
-    """How files became raw rows: the declaration, and the digest of that which raw's rows were made by."""
+    """How files became raw rows: the declaration, and the digest of that which raw's rows were made by.
 
-    declaration: Mapping[str, Any]
+    It is JSON text, since the order in it counts: what is derived is derived one after the other.
+    """
+
+    declaration: str
     made_by: str
 
 
@@ -50,6 +52,31 @@ class Partitions:
 
 
 @dataclass(frozen=True)
+class CompiledTable:
+    """What `ml.proofs.rebuild.Table` needs to be built again; `types` are its columns, in order."""
+
+    schema: str
+    name: str
+    sql: str
+    is_view: bool
+    is_by_day: bool
+    reach_days: int
+    types: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, table: Table) -> "CompiledTable":
+        """What is kept of a table."""
+        kept = {name: getattr(table, name) for name in cls.__dataclass_fields__ if name != "types"}
+        return cls(**kept, types=tuple(table.types.items()))
+
+    @property
+    def table(self) -> Table:
+        """The table to build."""
+        kept = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return Table(**kept | {"types": dict(self.types)})
+
+
+@dataclass(frozen=True)
 class CompiledSql:
     """The tables that the rows are from, and all that these are made from, upstream first.
 
@@ -58,14 +85,14 @@ class CompiledSql:
 
     first_day: date
     last_day: date
-    tables: tuple[Table, ...]
+    tables: tuple[CompiledTable, ...]
     sha256: str
 
     @classmethod
-    def of(cls, first_day: date, last_day: date, tables: tuple[Table, ...]) -> "CompiledSql":
-        """With the digest of the tables' SQL."""
-        told = [(table.relation, table.sql) for table in tables]
-        return cls(first_day, last_day, tables, canonical.digest(canonical.dumps(told)))
+    def of(cls, first_day: date, last_day: date, tables: Iterable[Table]) -> "CompiledSql":
+        """With one digest of all of it."""
+        kept = tuple(map(CompiledTable.of, tables))
+        return cls(first_day, last_day, kept, canonical.digest(canonical.dumps(kept)))
 
 
 @dataclass(frozen=True)

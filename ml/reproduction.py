@@ -112,13 +112,13 @@ class Reproduction:
     def take_in(self) -> int:
         """Take the copies in again as they were declared then; gives the number of raw rows."""
         ground = self.provenance.origins.ground
-        sources = [Source.model_validate(one.declaration) for one in ground.sources.values()]
+        sources = [Source.model_validate_json(one.declaration) for one in ground.sources.values()]
         for source in sources:
             if source.digest() != (made_by := ground.sources[source.name].made_by):
                 self.faults.append(Difference.of_declaration(source.name, made_by, source.digest()))
         try:
             rebuild_raw(self._workshop, self.scratch, sources)
-        except HeadwaterError as error:
+        except (HeadwaterError, duckdb.Error) as error:
             self.faults.append(Difference("raw", "rows", "the files taken in again", str(error)))
             return 0
         with self._workshop.turn(), self._workshop.connect() as con:
@@ -136,7 +136,7 @@ class Reproduction:
         """Run the recorded SQL over raw; by table how many days are as they were, and of how many."""
         if any(fault.kind == "raw" for fault in self.faults):
             return {}
-        tables = self.provenance.origins.sql.tables
+        tables = [one.table for one in self.provenance.origins.sql.tables]
         relations = {table.name: table.relation for table in tables}
         rows = {}
         try:
