@@ -26,7 +26,7 @@ from ml.lake import published as lake
 from ml.lake.batches import by_day
 from ml.lake.workshop import Workshop
 from ml.provenance import FILE, DeclaredSource, Environment, Ground, Origins, Partitions, Provenance
-from ml.rows import rows_sha256
+from ml.rows import slices_sha256
 from ml.scoring import Scorer
 from ml.settings import Settings
 from ml.sources.catalogue import declared_sources
@@ -93,9 +93,15 @@ class Witness(Generic[E]):
 def day_hashes(rows: pa.Table, key: str) -> dict[date, str]:
     """By day the hash of its rows, in whatever order they are stored; `key` names a row."""
     days = rows["day"].combine_chunks()
-    if pc.any(pc.less(days.slice(1), days.slice(0, max(len(days) - 1, 0)))).as_py():
-        rows = rows.take(pc.array_sort_indices(days))
-    return {day: rows_sha256(slice_.take(pc.sort_indices(slice_[key]))) for day, slice_ in by_day(rows)}
+    order = pc.array_sort_indices(days).to_numpy().astype(np.int64)
+    keys = rows[key].combine_chunks().take(order)
+    ends: dict[date, int] = {}
+    for day, slice_ in by_day(pa.table({"day": days.take(order), "key": keys})):
+        start = max(ends.values(), default=0)
+        ends[day] = start + len(slice_)
+        within = pc.sort_indices(slice_["key"]).to_numpy()
+        order[start : ends[day]] = order[start : ends[day]][within]
+    return dict(zip(ends, slices_sha256(rows, order, list(ends.values())), strict=True))
 
 
 def gather(settings: Settings, read: Collection[str]) -> tuple[lake.Edition, Ground]:

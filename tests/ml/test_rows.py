@@ -4,10 +4,11 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml.rows import rows_sha256
+from ml.rows import rows_sha256, slices_sha256
 
 ROWS = pa.table(
     {
@@ -69,3 +70,24 @@ def test_any_other_value_counts(change: Callable[[], pa.Table]) -> None:
 
 def test_no_rows_have_a_hash() -> None:
     assert rows_sha256(ROWS.slice(0, 0)) != rows_sha256(ROWS)
+
+
+def test_hashes_of_slices_are_each_of_their_own_rows() -> None:
+    order = np.array([3, 1, 0, 2, 1])
+    ends = [1, 3, 3, 5]
+    found = slices_sha256(ROWS, order, ends)
+    starts = [0, 1, 3, 3]
+    alone = [
+        slices_sha256(ROWS.take(order[start:end]), np.arange(end - start), [end - start])[0]
+        for start, end in zip(starts, ends, strict=True)
+    ]
+    assert found == alone
+    assert len(set(found)) == 4
+    dirty = pa.concat_tables([ROWS, ROWS]).slice(4)
+    assert slices_sha256(dirty, order, ends) == found
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_any_other_value_gives_another_hash_of_its_slice(change: Callable[[], pa.Table]) -> None:
+    order = np.arange(ROWS.num_rows)
+    assert slices_sha256(change(), order[: change().num_rows], [4]) != slices_sha256(ROWS, order, [4])
