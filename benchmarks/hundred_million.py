@@ -112,7 +112,8 @@ def _columns(table: str) -> str:
     if table == QUESTIONS:
         return ", ".join((*QUESTION_COLUMNS, "day"))
     (lookup,) = (one for one in LOOKUPS if one.table == table)
-    return ", ".join((lookup.table_key, "known_at", *lookup.columns.values(), "day"))
+    versions = ("corrected_at", "superseded_at") if lookup.has_versions else ()
+    return ", ".join((lookup.table_key, "known_at", *versions, *lookup.columns.values(), "day"))
 
 
 def _again(con: duckdb.DuckDBPyConnection, schema: str, table: str, days: int) -> str:

@@ -13,6 +13,8 @@ class Lookup:
     """The newest row of a table with the question's key, known by its time and at most `within_h` hours old.
 
     `key` is the question's column, `table_key` the table's; `columns` names the answer's (new name: column).
+    A table that `has_versions` keeps corrected rows too. The data has no corrections, so that the other
+    tools, which know of none, answer the same; the platform looks for them nonetheless.
     """
 
     table: str
@@ -20,6 +22,7 @@ class Lookup:
     table_key: str
     within_h: int
     columns: Mapping[str, str]
+    has_versions: bool = False
 
 
 QUESTIONS = "flight_spine"
@@ -37,6 +40,7 @@ LOOKUPS = (
             "origin_visibility_min_6h_mi": "visibility_min_6h_mi",
             "origin_precipitation_sum_6h_in": "precipitation_sum_6h_in",
         },
+        has_versions=True,
     ),
     Lookup(
         table="int_carrier_operations",
@@ -63,6 +67,7 @@ LOOKUPS = (
             "last_dep_delay_min": "dep_delay_min",
             "last_arr_delay_min": "arr_delay_min",
         },
+        has_versions=True,
     ),
 )
 ANSWER_COLUMNS = tuple(name for lookup in LOOKUPS for name in lookup.columns)
@@ -84,5 +89,5 @@ def _as_of(previous: str, lookup: Lookup) -> str:
     keys, columns = {lookup.table_key: lookup.key}, dict(lookup.columns)
     return (
         f"{{{{ as_of('{previous}', '{lookup.table}', keys={keys}, columns={columns}, "
-        f"within={lookup.within_h}) }}}}"
+        f"within={lookup.within_h}, has_versions={str(lookup.has_versions).lower()}) }}}}"
     )

@@ -148,7 +148,7 @@ def seal(
         origins,
         definition,
         environment,
-        trees_sha256=digest(bundle.trees),
+        trees_sha256=digest(bundle.fitted),
         predictions_sha256=predictions_sha256(bundle, rows),
     )
     return Bundle({**bundle.files, FILE: provenance.to_json().encode()})

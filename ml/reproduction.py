@@ -187,7 +187,7 @@ class Reproduction:
             self.provenance.definition,
             code=str(self.bundle.origin.get("code", "")),
         )
-        return Remade(made, digest(made.trees), predictions_sha256(made, training_set))
+        return Remade(made, digest(made.fitted), predictions_sha256(made, training_set))
 
     def _taken_in(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         ground = self.provenance.origins.ground
