@@ -63,8 +63,7 @@ def _steps(voice: Voice, made: Reproduction) -> Remade | None:
         _days(note, made.read_snapshot())
     with voice.step("train again") as note:
         remade = made.train()
-        came = "raw" if made.from_raw else "the snapshot"
-        note.text = f"on rows from {came}" if remade else "no rows are as they were"
+        note.text = f"on rows from {remade.rows_from}" if remade else "not possible"
         note.is_failed = remade is None
     return remade
 
@@ -72,7 +71,8 @@ def _steps(voice: Voice, made: Reproduction) -> Remade | None:
 def _judged(voice: Voice, made: Reproduction, remade: Remade | None) -> tuple[str, bool]:
     """The outcome in words, and whether trees and predictions are equal to the bit."""
     if remade is None:
-        return "it can't be made again: its rows are lost", False
+        rows = "training fails" if _has(made, "training") else "its rows are lost"
+        return f"it can't be made again: {rows}", False
     recorded = made.provenance
     equal = {
         "trees": (recorded.trees_sha256, remade.trees_sha256),
@@ -88,10 +88,10 @@ def _judged(voice: Voice, made: Reproduction, remade: Remade | None) -> tuple[st
     if other:
         return f"{' and '.join(other)} are not equal to the recorded", False
     told = "trees and predictions are equal to the bit"
-    if made.from_raw is None:
-        return f"{told}, from the pinned snapshot; not from raw", True
-    if made.from_snapshot is None and _has(made, "snapshot", "table"):
-        return f"{told}, from raw; not from the pinned snapshot", True
+    lost = ["raw"] if made.from_raw is None else []
+    lost += ["the pinned snapshot"] if made.from_snapshot is None and made.is_kept else []
+    if lost:
+        told += f", on rows from {remade.rows_from}; not from {' nor from '.join(lost)}"
     return told, True
 
 

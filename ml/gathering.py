@@ -21,11 +21,21 @@ from ml.bundle import Bundle
 from ml.canonical import digest
 from ml.computed import Computed
 from ml.engines import ENGINES
+from ml.errors import NothingPublished
 from ml.labelled_rows import E, Published
 from ml.lake import published as lake
 from ml.lake.batches import by_day
 from ml.lake.workshop import Workshop
-from ml.provenance import FILE, DeclaredSource, Environment, Ground, Origins, Partitions, Provenance
+from ml.provenance import (
+    FILE,
+    DeclaredSource,
+    Environment,
+    Ground,
+    Origins,
+    Partitions,
+    Provenance,
+    pin,
+)
 from ml.rows import slices_sha256
 from ml.scoring import Scorer
 from ml.settings import Settings
@@ -138,6 +148,18 @@ def gather(settings: Settings, read: Collection[str]) -> tuple[lake.Edition, Gro
         for name in sorted(names & declared.keys())
     }
     return edition, Ground(_named(counted), _named(uncounted), sources)
+
+
+def keep_edition(published: lake.Published, bundle: Bundle, newest: int) -> None:
+    """Keep the edition that a version was made from for as long as there is a lake.
+
+    Where it is gone, since the version was made before and not promoted, `newest` that gave its rows again.
+    """
+    try:
+        edition = published.edition(bundle.origin["edition"])
+    except NothingPublished:
+        edition = published.edition(newest)
+    published.tag(edition, pin(bundle.model, bundle.version))
 
 
 def seal(

@@ -7,6 +7,7 @@ whichever edition they were read from. Gathering it is `gathering`'s, making aga
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
 from ml import canonical
 from ml.feature_definition import FeatureDefinition
@@ -126,13 +127,17 @@ class Environment:
 
 @dataclass(frozen=True)
 class Provenance:
-    """All that a version was made from, and the digests that tell whether it is made again."""
+    """All that a version was made from, and the digests that tell whether it is made again.
+
+    Another `format` is another way of hashing rows, or of naming what is named.
+    """
 
     origins: Origins
     definition: FeatureDefinition
     environment: Environment
     trees_sha256: str
     predictions_sha256: str
+    format: Literal[1] = 1
 
     def told(self) -> list[tuple[str, str]]:
         """Each input in words, and what names it."""

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +16,20 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import ValidationError
 
 from ml.bundle import Bundle
 from ml.canonical import digest
 from ml.differences import Difference, of_environment, of_partitions
-from ml.errors import HeadwaterError, NothingPublished, NotReproducible
+from ml.errors import (
+    BundleRefused,
+    DuplicateKeys,
+    EmptySplit,
+    HeadwaterError,
+    NothingPublished,
+    NotReproducible,
+    RowsChanged,
+)
 from ml.gathering import day_hashes, environment_now, predictions_sha256
 from ml.lake.batches import plain
 from ml.lake.published import Edition, Published
@@ -68,9 +77,10 @@ class Rows:
 
 @dataclass(frozen=True)
 class Remade:
-    """A version made again, and the digests that tell whether it is the same."""
+    """A version made again, where its rows came from, and the digests that tell whether it is the same."""
 
     bundle: Bundle
+    rows_from: str
     trees_sha256: str
     predictions_sha256: str
 
@@ -92,6 +102,7 @@ class Reproduction:
     changes: list[Difference] = field(default_factory=list)
     from_raw: Rows | None = None
     from_snapshot: Rows | None = None
+    others: dict[str, Rows] = field(default_factory=dict)  # with days that are not as they were
 
     def check_files(self) -> int:
         """Hold each kept copy against its SHA-256, and put the sound ones into the scratch home."""
@@ -150,7 +161,11 @@ class Reproduction:
         except (HeadwaterError, duckdb.Error) as error:
             self.faults.append(Difference("raw", "tables", "the tables built again", str(error)))
             return {}
-        counts, self.from_raw = self._compared(rows, "rebuilt from raw")
+        counts, stand_in, is_whole = self._compared(rows, "rebuilt from raw")
+        if is_whole:
+            self.from_raw = stand_in
+        else:
+            self.others["raw, of which other days differ"] = stand_in
         return counts
 
     def read_snapshot(self) -> dict[str, tuple[int, int]]:
@@ -168,26 +183,37 @@ class Reproduction:
             gone = Difference.of_snapshot(manifest.edition_id, manifest.snapshots, told)
             (self.faults if self.is_kept else self.changes).append(gone)
             return {}
-        counts, self.from_snapshot = self._compared(rows, f"edition {edition.id}")
+        counts, stand_in, is_whole = self._compared(rows, f"edition {edition.id}")
+        if is_whole:
+            self.from_snapshot = stand_in
+        else:
+            self.others["the pinned snapshot, of which other days differ"] = stand_in
         return counts
 
     def train(self) -> Remade | None:
         """Train on rows that are as they were, whichever way they came; None when there are none."""
-        rows = self.from_raw or self.from_snapshot
         self.changes += of_environment(
             self.provenance.environment,
             environment_now(self.settings.project, self.bundle.declaration.engine.name),
         )
-        if rows is None:
-            return None
-        training_set = TrainingSet.load(self.provenance.origins.manifest, rows)
-        made = train(
-            training_set,
-            self.bundle.declaration,
-            self.provenance.definition,
-            code=str(self.bundle.origin.get("code", "")),
-        )
-        return Remade(made, digest(made.fitted), predictions_sha256(made, training_set))
+        code = str(self.bundle.origin.get("code", ""))
+        for rows_from, training_set in self._training_sets():
+            try:
+                made = train(training_set, self.bundle.declaration, self.provenance.definition, code=code)
+                predictions = predictions_sha256(made, training_set)
+            except HeadwaterError as error:
+                self.faults.append(Difference("training", "on its rows", "a model", str(error)))
+                return None
+            return Remade(made, rows_from, digest(made.fitted), predictions)
+        return None
+
+    def _training_sets(self) -> Iterator[tuple[str, TrainingSet]]:
+        """The rows, as far as they are those that were trained and tested on; days that differ may not be."""
+        ways = {"raw": self.from_raw, "the pinned snapshot": self.from_snapshot}
+        for rows_from, rows in (*ways.items(), *self.others.items()):
+            with contextlib.suppress(RowsChanged, EmptySplit, DuplicateKeys):
+                if rows:
+                    yield rows_from, TrainingSet.load(self.provenance.origins.manifest, rows)
 
     def _taken_in(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         ground = self.provenance.origins.ground
@@ -214,7 +240,7 @@ class Reproduction:
 
     def _compared(
         self, rows: Mapping[tuple[str, tuple[str, ...]], pa.Table], where: str
-    ) -> tuple[dict[str, tuple[int, int]], Rows | None]:
+    ) -> tuple[dict[str, tuple[int, int]], Rows, bool]:
         counts, is_whole = {}, True
         for one in self.provenance.origins.partitions:
             found = day_hashes(rows[one.table, one.columns], one.key)
@@ -225,22 +251,35 @@ class Reproduction:
                 self.faults.append(other)
         manifest = self.provenance.origins.manifest
         edition = Edition(manifest.edition_id, _NEVER, manifest.snapshots)
-        return counts, Rows(rows, edition) if is_whole else None
+        return counts, Rows(rows, edition), is_whole
 
 
 @contextlib.contextmanager
 def reproduction(settings: Settings, bundle: Bundle, *, is_kept: bool) -> Iterator[Reproduction]:
     """A version about to be made again, with a scratch home that is gone afterwards.
 
-    Raises NotReproducible when the bundle does not say what it was made from.
+    Raises NotReproducible when the bundle does not say what it was made from, BundleRefused when it does so
+    in another form than is read here.
     """
     if FILE not in bundle.files:
         raise NotReproducible(bundle.model, bundle.version)
+    try:
+        provenance = Provenance.from_json(bundle.files[FILE])
+    except ValidationError as error:
+        raise BundleRefused(bundle.version, FILE, f"its form is not what this code reads: {error}") from error
     with tempfile.TemporaryDirectory(prefix="headwater-") as folder:
         home = Path(folder) / "home"
         home.mkdir()
-        scratch = replace(settings, home=home, landing=Path(folder) / "landing")
-        yield Reproduction(settings, bundle, Provenance.from_json(bundle.files[FILE]), scratch, is_kept)
+        scratch = Settings(
+            project=settings.project,
+            home=home,
+            landing=home / "landing",
+            ledger_url=f"sqlite:///{home / 'ledger.db'}",
+            catalog_url=f"sqlite:///{home / 'catalog.db'}",
+            warehouse=f"file://{home / 'published'}",
+            registry=f"file://{home / 'registry'}",
+        )
+        yield Reproduction(settings, bundle, provenance, scratch, is_kept)
 
 
 def _of_days(rows: pa.Table, manifest: Manifest) -> pa.Table:

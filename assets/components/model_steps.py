@@ -17,13 +17,12 @@ from ml import canonical, card, gate, packaging, promotion, report, retrain
 from ml.baseline import fit_baseline
 from ml.bundle import Bundle
 from ml.declaration import ModelDeclaration
-from ml.errors import NothingPublished, OtherCodeNow
+from ml.errors import OtherCodeNow
 from ml.evaluation import Evaluation, evaluate
 from ml.feature_definition import FeatureDefinition
-from ml.gathering import Witness, environment_now, gather, seal
-from ml.lake.published import Published
+from ml.gathering import Witness, environment_now, gather, keep_edition, seal
 from ml.plots import Picture, draw
-from ml.provenance import Origins, pin
+from ml.provenance import Origins
 from ml.scoring import Scorer
 from ml.split import Span
 from ml.tables import ancestors, lineage_code, raw_name
@@ -171,7 +170,7 @@ class Steps:
         evaluation, ledger = Evaluation.from_json(kept), platform.ledger()
         decision = promotion.judge(ledger, evaluation, self.declaration.gate, actor=ACTOR)
         if decision.promote:  # before it is: a version ever promoted has its tag, wherever this is killed
-            self._keep(platform.published(), bundle, reference["edition"])
+            keep_edition(platform.published(), bundle, reference["edition"])
         return promotion.settle(ledger, registry, bundle, evaluation, decision, actor=ACTOR)
 
     def pack(self, platform: Platform, version: str) -> packaging.PackedBento:
@@ -203,15 +202,6 @@ class Steps:
         with platform.workshop().turn():
             sql = self.runner.online_sql(table)
         return FeatureDefinition.from_manifest(self.runner.manifest, table, sql)
-
-    @staticmethod
-    def _keep(published: Published, bundle: Bundle, newest: int) -> None:
-        """Keep the edition that a version was made from; or else the one that gave its rows again."""
-        try:
-            edition = published.edition(bundle.origin["edition"])
-        except NothingPublished:
-            edition = published.edition(newest)
-        published.tag(edition, pin(bundle.model, bundle.version))
 
     def _champion(self, platform: Platform) -> Scorer | None:
         now = platform.ledger().champion(self.declaration.name)

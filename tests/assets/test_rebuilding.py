@@ -4,9 +4,12 @@ By the command line's own function; every input that is damaged afterwards is na
 """
 
 import json
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,15 +18,19 @@ from click.testing import CliRunner
 from headwater.cli import main
 from ml import gathering
 from ml.canonical import digest
+from ml.lake.workshop import Workshop
 from ml.provenance import FILE, Provenance, pin
 from ml.registry import Registry
-from tests.assets.meters import MODEL, Meters, day, failures
+from ml.reproduction import reproduction
+from ml.sources import declared_sources, take_in
+from tests.assets.meters import HOURS, MODEL, Meters, day, failures
 
 SUMS, LABELS = "models/intermediate/int_meter_sums.sql", "models/labels/reading_labels.sql"
 COLUMNS = ["meter_id", "watts_sum_2d"]
 GATE = {"floor": {"roc_auc": 0.0}, "against_champion": {"metric": "roc_auc", "max_drop": 1}}
 LOCK = "lightgbm==1\n"
 N_DAYS = 6
+N_ROWS = 2 * len(HOURS)
 
 
 @dataclass(frozen=True)
@@ -86,9 +93,23 @@ def generations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generation
         yield Generations(meters, tuple(versions))
 
 
+def state(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Size and time of every file, but for what SQLite makes beside a file that is read."""
+    files = (file for file in folder.rglob("*") if not file.name.endswith(("-wal", "-shm")))
+    return {file: (file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()}
+
+
 @pytest.mark.parametrize("n", range(5))
-def test_every_generation_is_made_again_to_the_bit(generations: Generations, n: int) -> None:
+def test_every_generation_is_made_again_to_the_bit(
+    generations: Generations, n: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = state(generations.meters.settings.home)
+
     code, told = generations.rebuild(generations.versions[n])
+
+    assert state(generations.meters.settings.home) == before
+    assert list(tmp_path.iterdir()) == []
     assert told["faults"] == []
     assert told["changes"] == []
     assert (code, told["is_equal"], told["version"]) == (0, True, generations.versions[n])
@@ -96,10 +117,19 @@ def test_every_generation_is_made_again_to_the_bit(generations: Generations, n: 
     assert set(told["digests"]) == {"trees", "predictions", "version"}
 
 
-def changed(told: dict[str, Any], kind: str, of: str = "faults") -> str:
+def told_of(told: dict[str, Any], kind: str, of: str = "faults") -> str:
     """What the command tells of an input of a kind."""
     (found,) = [one["text"] for one in told[of] if one["kind"] == kind]
     return str(found)
+
+
+@contextmanager
+def flipped(file: Path) -> Iterator[None]:
+    """One bit of a file the other way, for a while."""
+    sound = file.read_bytes()
+    file.write_bytes(sound[:-3] + bytes([sound[-3] ^ 1]) + sound[-2:])
+    yield
+    file.write_bytes(sound)
 
 
 def test_a_flipped_byte_of_a_raw_file_is_named_and_the_snapshot_still_gives_the_model(
@@ -112,20 +142,16 @@ def test_a_flipped_byte_of_a_raw_file_is_named_and_the_snapshot_still_gives_the_
         if name.startswith(str(day(4)))
     ]
     kept = generations.meters.settings.home / "files" / "readings" / file
-    sound = kept.read_bytes()
-    kept.write_bytes(sound[:-3] + bytes([sound[-3] ^ 1]) + sound[-2:])
-
-    code, told = generations.rebuild(version)
+    with flipped(kept):
+        code, told = generations.rebuild(version)
 
     assert code == 1
-    damaged = changed(told, "file")
+    damaged = told_of(told, "file")
     assert f"readings {day(4)}: recorded SHA-256 {file[-68:-4]}, found SHA-256 " in damaged
     assert str(kept) in damaged
     assert told["is_equal"]
-    assert "from the pinned snapshot; not from raw" in told["outcome"]
+    assert "on rows from the pinned snapshot; not from raw" in told["outcome"]
     assert [str(day(4))] == min(one["days"] for one in told["faults"] if one["kind"] == "table")[:1]
-    kept.write_bytes(sound)
-    assert generations.rebuild(version)[0] == 0
 
 
 def test_another_version_of_a_library_and_another_lock_are_named(
@@ -140,8 +166,8 @@ def test_another_version_of_a_library_and_another_lock_are_named(
 
     lock.write_text(LOCK)
     assert (code, told["is_equal"]) == (0, True)
-    assert f"duckdb: recorded {real('duckdb')}, found 0.1" in changed(told, "library", "changes")
-    assert f"recorded SHA-256 {digest(LOCK)}, found SHA-256 " in changed(told, "lock", "changes")
+    assert f"duckdb: recorded {real('duckdb')}, found 0.1" in told_of(told, "library", "changes")
+    assert f"recorded SHA-256 {digest(LOCK)}, found SHA-256 " in told_of(told, "lock", "changes")
 
 
 def test_a_snapshot_that_is_gone_is_named_and_raw_still_gives_the_model(generations: Generations) -> None:
@@ -153,10 +179,18 @@ def test_a_snapshot_that_is_gone_is_named_and_raw_still_gives_the_model(generati
     code, told = generations.rebuild(version)
 
     assert code == 1
-    assert f"snapshot of edition {edition}: recorded reading_features " in changed(told, "snapshot")
+    assert f"snapshot of edition {edition}: recorded reading_features " in told_of(told, "snapshot")
     assert told["is_equal"]
-    assert "from raw; not from the pinned snapshot" in told["outcome"]
+    assert "on rows from raw; not from the pinned snapshot" in told["outcome"]
     assert generations.rebuild(generations.versions[1])[0] == 0
+
+    file = min((generations.meters.settings.home / "files" / "readings" / str(day(1))).iterdir())
+    with flipped(file):
+        code, told = generations.rebuild(version)
+    assert (code, told["is_equal"]) == (1, False)
+    assert "its rows are lost" in told["outcome"]
+    assert f"readings {day(1)}" in told_of(told, "file")
+    assert told_of(told, "snapshot")
 
 
 def test_a_version_is_named_by_its_beginning(generations: Generations) -> None:
@@ -167,3 +201,35 @@ def test_a_version_is_named_by_its_beginning(generations: Generations) -> None:
     several = run.invoke(main, ["rebuild", ""])
     assert several.exit_code == 1
     assert all(version[:12] in several.output for version in generations.versions)
+
+
+def test_what_was_taken_in_and_not_computed_yet_is_left_out(generations: Generations) -> None:
+    made = generations.provenance(generations.versions[1])
+    assert Provenance.from_json(made.to_json()) == made
+    files = made.origins.ground.files["readings"]
+    first, corrected = (name for name in files if name.startswith(str(day(3))))
+    counted = tuple(name for name in files if name != corrected)
+    ground = replace(made.origins.ground, files={"readings": counted}, uncounted={"readings": (corrected,)})
+    changed = replace(made, origins=replace(made.origins, ground=ground))
+
+    bundle = Registry(generations.meters.settings.registry).get("high_reading", generations.versions[1])
+    with reproduction(generations.meters.settings, bundle, is_kept=True) as again:
+        again.provenance = changed
+        assert again.check_files() == len(files)
+        assert again.take_in() == len(counted) * N_ROWS
+        with Workshop(again.scratch).turn() as turn, turn.connect() as con:
+            taken = con.execute("select distinct source_file_id from raw.readings where day = ?", [day(3)])
+            assert taken.fetchall() == [(first[-68:-4],)]
+
+
+def test_a_correction_that_no_table_is_made_from_yet_is_no_ground(generations: Generations) -> None:
+    settings = generations.meters.settings
+    (readings,) = (one for one in declared_sources(settings.project) if one.name == "readings")
+    file = generations.meters.land_readings(day(1), more=5)
+    assert take_in(Workshop(settings), settings, readings, [file]).taken
+
+    ground = gathering.gather(settings, {"readings"})[1]
+
+    newest = generations.provenance(generations.versions[-1]).origins.ground
+    assert ground.files == {"readings": newest.files["readings"]}
+    assert ground.uncounted == {}

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from headwater.cli import main
 from tests.live.project import free_port
 
-COMMANDS = ("up", "down", "status", "land", "predict", "audit", "quarantine")
+COMMANDS = ("up", "down", "status", "land", "predict", "audit", "quarantine", "prove", "rebuild")
 
 
 @pytest.fixture

@@ -67,6 +67,27 @@ def test_what_a_day_costs_does_not_grow_with_the_number_of_editions(published: P
         published.edition(5)
 
 
+def test_tagged_editions_outlive_publishes_expiry_and_compaction(published: Published) -> None:
+    expected = {}
+    for value in range(55):
+        edition = published.publish({"t": batch(value % 3, 2, value)})
+        if value % 11 == 3:
+            published.tag(edition, f"m/{value}")
+            expected[edition.id] = values(published, "t", edition.id)
+
+    table = published._load("t")
+    table.overwrite(table.scan().to_arrow())  # as another engine's compaction: all rows in files of its own
+    published.publish({"t": batch(0, 1, 99)})
+    published.expire(timedelta(0), 1)
+
+    assert len(expected) == 5
+    for number, rows in expected.items():
+        assert values(published, "t", number) == rows
+        assert published.tagged(f"m/{number - 1}").id == number
+    with pytest.raises(NothingPublished):
+        published.edition(50)
+
+
 def _n_files(published: Published) -> int:
     return len(list(Path(published._settings.home).rglob("*.parquet")))
 
