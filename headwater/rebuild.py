@@ -97,7 +97,7 @@ def _judged(voice: Voice, made: Reproduction, remade: Remade | None) -> tuple[st
 
 def _days(note: Note, counts: Mapping[str, tuple[int, int]]) -> None:
     days = ", ".join(f"{table} {n}/{of}" for table, (n, of) in counts.items())
-    note.text = f"{days} days as recorded" if counts else "not possible"
+    note.text = f"{days} days" if counts else "not possible"
     note.is_failed = not counts or any(n < of for n, of in counts.values())
 
 
