@@ -38,14 +38,14 @@ def rebuild_version(prefix: str, *, as_json: bool) -> None:
         "faults": [_told(one) for one in made.faults],
         "changes": [_told(one) for one in made.changes],
     }
-    voice.say(f"\n{model} {version[:12]}: {outcome}")
-    if made.changes and is_equal and not made.faults:
-        voice.say("What is not as it was, and made no difference:")
-        for change in made.changes:
-            voice.say(f"  - {change}")
     voice.finish()
     if made.faults or not is_equal:
         raise RebuiltOtherwise(model, version, outcome, [*made.faults, *made.changes])
+    voice.say(f"\n{model} {version[:12]}: {outcome}")
+    if made.changes:
+        voice.say("Not as it was, and it made no difference:")
+    for change in made.changes:
+        voice.say(f"  - {change}")
 
 
 def _steps(voice: Voice, made: Reproduction) -> Remade | None:
