@@ -39,6 +39,11 @@ FILES_TAG = "headwater/files"
 STALE_TAG = "headwater/stale"
 
 
+# On an observation of a candidate whose parameters are searched: trials done, and to be done.
+SEARCHED = "trials"
+SEARCH_TRIALS = "trials_in_all"
+
+
 def is_automated(context: dg.AssetExecutionContext) -> bool:
     """Whether files asked for this run, so that policies hold, and not a person, who means what he asks."""
     return FILES_TAG in context.run.tags

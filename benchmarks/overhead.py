@@ -89,7 +89,7 @@ def graph() -> None:
     loaded = Graph()
     steps.add("load the graph")
     proofs = _Proofs()
-    loaded.run(segment, steps.add)
+    loaded.run(segment, steps.add, lambda *_: None)
     steps.add("end the run")
     (settings.home / "steps.json").write_text(json.dumps(steps.rows))
     (settings.home / "proofs.json").write_text(json.dumps([proofs.cpu_s, proofs.wall_s]))

@@ -30,6 +30,7 @@ class Voice:
     as_json: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
     _console: Console = field(default_factory=lambda: Console(highlight=False))
+    _bars: dict[str, "Bar"] = field(default_factory=dict)
 
     @contextmanager
     def step(self, title: str) -> Iterator["Note"]:
@@ -39,7 +40,10 @@ class Voice:
             yield note
         else:
             with self._console.status(title):
-                yield note
+                try:
+                    yield note
+                finally:
+                    self._end_bars()
         seconds = time.monotonic() - began
         self.facts.setdefault("steps", []).append(
             {"step": title, "outcome": note.text, "seconds": round(seconds, 1)}
@@ -50,6 +54,26 @@ class Voice:
     @contextmanager
     def progress(self, title: str, total: int | None) -> Iterator["Bar"]:
         """A step with a bar; off a terminal only its end is told."""
+        with self._progress() as progress:
+            yield Bar(progress, progress.add_task(title, total=total))
+
+    def advance(self, title: str, done: int, total: int | None, text: str) -> None:
+        """Within a step: a bar of what is under way in it, once it is told of; off a terminal none."""
+        if self.as_json or not self._console.is_terminal:
+            return
+        if title not in self._bars:
+            progress = self._progress()
+            progress.start()
+            self._bars[title] = Bar(progress, progress.add_task(title, total=total))
+        self._bars[title].move_to(done, f"{title}: {text}")
+        if done == total:
+            self._bars.pop(title).progress.stop()
+
+    def _end_bars(self) -> None:
+        while self._bars:
+            self._bars.popitem()[1].progress.stop()
+
+    def _progress(self) -> Progress:
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -58,8 +82,7 @@ class Voice:
             TimeElapsedColumn(),
         )
         hidden = self.as_json or not self._console.is_terminal
-        with Progress(*columns, console=self._console, transient=True, disable=hidden) as progress:
-            yield Bar(progress, progress.add_task(title, total=total))
+        return Progress(*columns, console=self._console, transient=True, disable=hidden)
 
     def substep(self, title: str, seconds: float) -> None:
         """One part of a step that is still under way."""
@@ -107,3 +130,7 @@ class Bar:
     def advance(self, text: str = "") -> None:
         """One more done; `text` says which."""
         self.progress.update(self.task, advance=1, **({"description": text} if text else {}))
+
+    def move_to(self, done: int, text: str) -> None:
+        """So many done; `text` says what came last."""
+        self.progress.update(self.task, completed=done, description=text, refresh=True)

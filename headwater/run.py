@@ -20,6 +20,8 @@ from ml.arrivals import Segment
 from ml.errors import HeadwaterError
 
 OnStep = Callable[[str, float], None]
+# What is under way, how much of it is done, of how much (None: that is not known), and a few words.
+OnProgress = Callable[[str, int, int | None, str], None]
 
 
 PID_TAG = "headwater/pid"
@@ -60,7 +62,7 @@ class Graph:
             self._assets = definitions.resolve_asset_graph()
         self._new_run_id = make_new_run_id
 
-    def run(self, segment: Segment, on_step: OnStep) -> str:
+    def run(self, segment: Segment, on_step: OnStep, on_progress: OnProgress) -> str:
         """Run everything that the segment's files touch; the run's id.
 
         Raises:
@@ -69,9 +71,10 @@ class Graph:
         """
         from assets.automation import run_tags, selection
 
-        return self._run(str(segment), run_tags(segment), list(selection(segment, self._assets)), on_step)
+        keys = list(selection(segment, self._assets))
+        return self._run(str(segment), run_tags(segment), keys, _Steps(on_step, on_progress))
 
-    def run_models(self, version: str, on_step: OnStep) -> str:
+    def run_models(self, version: str, on_step: OnStep, on_progress: OnProgress) -> str:
         """Train the models that their policy says are due, as after a declaration changed; the run's id.
 
         Raises as `run` does.
@@ -79,11 +82,11 @@ class Graph:
         from assets.automation import models
         from assets.keys import FILES_TAG
 
-        return self._run("the models", {FILES_TAG: version}, list(models(self._assets)), on_step)
+        keys, steps = list(models(self._assets)), _Steps(on_step, on_progress)
+        return self._run("the models", {FILES_TAG: version}, keys, steps)
 
-    def _run(self, title: str, tags: dict[str, str], keys: list[Any], on_step: OnStep) -> str:
+    def _run(self, title: str, tags: dict[str, str], keys: list[Any], steps: "_Steps") -> str:
         run_id = self._new_run_id()
-        steps = _Steps(on_step)
         self._instance.add_event_listener(run_id, steps.hear)
         with heeding_interrupts():
             result = self._job.execute_in_process(
@@ -134,11 +137,12 @@ def heeding_interrupts() -> Iterator[None]:
 
 
 class _Steps:
-    """Hears a run's events: how long each step that made something took, and why one failed."""
+    """Hears a run's events: how long steps that made something took, why one failed, how far a search is."""
 
-    def __init__(self, on_step: OnStep) -> None:
+    def __init__(self, on_step: OnStep, on_progress: OnProgress) -> None:
         self.reasons: list[str] = []
         self._on_step = on_step
+        self._on_progress = on_progress
         self._began: dict[str, float] = {}
         self._made: set[str] = set()
 
@@ -148,6 +152,8 @@ class _Steps:
             return
         if event.is_step_start:
             self._began[event.step_key] = time.monotonic()
+        elif event.is_asset_observation:
+            self._hear_search(event.step_key, event.asset_observation_data.asset_observation.metadata)
         elif event.is_successful_output:
             self._made.add(event.step_key)
         elif event.is_step_success and event.step_key in self._made:
@@ -159,3 +165,10 @@ class _Steps:
             while error is not None and error.cause is not None:
                 error = error.cause
             self.reasons.append(f"{event.step_key}: {error.message.strip() if error else event.message}")
+
+    def _hear_search(self, step: str, metadata: Any) -> None:
+        from assets.keys import SEARCH_TRIALS, SEARCHED
+
+        if SEARCHED in metadata:
+            in_all = metadata[SEARCH_TRIALS].value if SEARCH_TRIALS in metadata else None
+            self._on_progress(step, metadata[SEARCHED].value, in_all, metadata["search"].value)

@@ -162,7 +162,7 @@ def _compute(
         graph = graph or _loaded(voice)
         for segment in segments:
             tried.add(segment.digest)
-            _run(voice, f"run {segment}", partial(graph.run, segment, voice.substep), failures)
+            _run(voice, f"run {segment}", partial(graph.run, segment, voice.substep, voice.advance), failures)
         if not failures:
             return []
     if graph and not tried:
@@ -175,7 +175,9 @@ def _train(voice: Voice, settings: Settings, graph: Graph, failures: list[Headwa
     asked, version = settings.home / "run" / "models_asked", services.code_version(settings)
     if asked.exists() and asked.read_text() == version:
         return
-    _run(voice, "train what is due", partial(graph.run_models, version, voice.substep), failures)
+    _run(
+        voice, "train what is due", partial(graph.run_models, version, voice.substep, voice.advance), failures
+    )
     asked.write_text(version)
 
 

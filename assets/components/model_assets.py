@@ -14,6 +14,7 @@ from assets.components.model_steps import Steps
 from assets.keys import STALE_TAG, is_automated, model_key
 from assets.resources import Platform
 from ml.errors import MadeByOtherCode
+from ml.search import Progress
 
 Value = dict[str, Any]
 
@@ -96,9 +97,16 @@ def candidate(steps: Steps, shown: Shown) -> dg.AssetsDefinition:
         ins=shown.takes("training_set"),
         code_version=steps.training_code,
     )
-    def _candidate(platform: Platform, training_set: Value) -> dg.MaterializeResult:
+    def _candidate(
+        context: dg.AssetExecutionContext, platform: Platform, training_set: Value
+    ) -> dg.MaterializeResult:
         """A trained model, not promoted: a bundle of text files in the registry, named by its digest."""
-        bundle = steps.train(platform, training_set)
+
+        def told(progress: Progress) -> None:
+            context.log.info(f"search: {progress}")
+            context.log_event(metadata.observed(context.asset_key, progress))
+
+        bundle = steps.train(platform, training_set, told)
         return dg.MaterializeResult(
             value={"version": bundle.version},
             data_version=dg.DataVersion(bundle.version[:16]),

@@ -10,12 +10,14 @@ from typing import Any
 import dagster as dg
 
 from assets.components.model_steps import Judged
+from assets.keys import SEARCH_TRIALS, SEARCHED
 from ml.bundle import Bundle
 from ml.evaluation import Evaluation
 from ml.gate import PairedTest
 from ml.plots import Picture
 from ml.promotion import Outcome
 from ml.provenance import FILE, Provenance
+from ml.search import Progress
 from ml.training_set import Manifest, Part
 
 Metadata = dict[str, Any]
@@ -40,6 +42,7 @@ def of_candidate(bundle: Bundle, uri: str) -> Metadata:
         "bundle": dg.MetadataValue.path(uri.removeprefix("file://")),
         "bytes": sum(len(content) for content in bundle.files.values()),
         "trained_until": str(bundle.receipt["rows"]["last_day"]),
+        **_searched(bundle),
         "engine": ", ".join(f"{name} {version}" for name, version in bundle.receipt["versions"].items()),
         **_receipt(bundle),
     }
@@ -55,6 +58,29 @@ def _receipt(bundle: Bundle) -> Metadata:
             records=[dg.TableRecord({"input": name, "named by": by}) for name, by in made.told()]
         ),
         "rebuild": f"headwater rebuild {bundle.version[:12]}",
+    }
+
+
+def observed(key: dg.AssetKey, progress: Progress) -> dg.AssetObservation:
+    """Where a search stands, to be seen, and plotted over the trials, while it runs."""
+    seen: Metadata = {SEARCHED: progress.n_done, "search": str(progress)}
+    if progress.n_trials:
+        seen[SEARCH_TRIALS] = progress.n_trials
+    if progress.best is not None:
+        seen |= {f"best_{progress.metric}": progress.best, "best_parameters": dict(progress.parameters)}
+    if progress.value is not None:
+        seen[progress.metric] = progress.value
+    return dg.AssetObservation(key, metadata=seen)
+
+
+def _searched(bundle: Bundle) -> Metadata:
+    found = bundle.receipt.get("search")
+    if not found:
+        return {}
+    return {
+        "search": f"{found['n_trials']} trials, {found['n_pruned']} of them given up early",
+        f"searched_{found['metric']}": found["value"],
+        "parameters_found": dg.MetadataValue.json(found["parameters"]),
     }
 
 

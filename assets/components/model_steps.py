@@ -24,6 +24,7 @@ from ml.gathering import Witness, environment_now, gather, keep_edition, seal
 from ml.plots import Picture, draw
 from ml.provenance import Origins
 from ml.scoring import Scorer
+from ml.search import Told, search
 from ml.split import Span
 from ml.tables import ancestors, lineage_code, raw_name
 from ml.training import train
@@ -120,15 +121,21 @@ class Steps:
         sql = compiled_lineage(self.runner, names, days)
         return Origins(rows.manifest, ground, witness.noted(rows.manifest), sql)
 
-    def train(self, platform: Platform, training_set: Value) -> Bundle:
-        """Train on the manifest's rows and register the bundle; raises OtherCodeNow."""
+    def train(self, platform: Platform, training_set: Value, told: Told) -> Bundle:
+        """Train on the manifest's rows, searched first if declared, and register; raises OtherCodeNow.
+
+        `told` hears of every trial of a search.
+        """
         rows, codes = self._load(platform, training_set), self._codes
         if rows.manifest.codes != codes:
             raise OtherCodeNow(
                 self.declaration.name, (t for t in codes if rows.manifest.codes.get(t) != codes[t])
             )
-        definition = self._definition(platform)
-        made = train(rows, self.declaration, definition, code=self.lineage_code)
+        definition, found = self._definition(platform), None
+        if self.declaration.search:
+            studies = platform.settings.home / "searches.db"
+            found = search(rows, self.declaration, definition, studies, told=told)
+        made = train(rows, self.declaration, definition, code=self.lineage_code, found=found)
         now = environment_now(platform.settings.project, self.declaration.engine.name)
         bundle = seal(made, rows, self._origins(training_set), definition, now)
         promotion.register(platform.ledger(), platform.registry(), bundle, ACTOR)
