@@ -40,7 +40,7 @@ from ml.settings import Settings
 from ml.sources.declaration import Source
 from ml.sources.kept import version_of
 from ml.sources.rebuilding import rebuild_raw
-from ml.training import train
+from ml.training import found_for, train
 from ml.training_set import Manifest, TrainingSet
 
 _NEVER = datetime.min  # when the edition was published does not matter here
@@ -199,7 +199,13 @@ class Reproduction:
         code = str(self.bundle.origin.get("code", ""))
         for rows_from, training_set in self._training_sets():
             try:
-                made = train(training_set, self.bundle.declaration, self.provenance.definition, code=code)
+                made = train(
+                    training_set,
+                    self.bundle.declaration,
+                    self.provenance.definition,
+                    code=code,
+                    found=found_for(self.bundle),
+                )
                 predictions = predictions_sha256(made, training_set)
             except HeadwaterError as error:
                 self.faults.append(Difference("training", "on its rows", "a model", str(error)))

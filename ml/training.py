@@ -32,6 +32,12 @@ class Found:
     n_pruned: int
 
 
+def found_for(bundle: Bundle) -> Found | None:
+    """What a search found for a bundle; None where nothing was searched."""
+    found = bundle.receipt.get("search")
+    return Found(**found) if found else None
+
+
 def train(
     training_set: TrainingSet,
     declaration: ModelDeclaration,

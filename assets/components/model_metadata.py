@@ -89,7 +89,7 @@ def of_evaluation(judged: Judged) -> Metadata:
     evaluation, report = judged.evaluation, f"{judged.uri}/report.html"
     return {
         **{name: round(value, 5) for name, value in evaluation.metrics.items()},
-        "intervals_95": dg.MetadataValue.table(records=_intervals(evaluation)),
+        **_intervals(evaluation),
         "worse_on": ", ".join(f"{one.column} {one.value}" for one in evaluation.analysis.worse) or "no slice",
         **_baseline(evaluation),
         "decision": f"{'promote' if judged.decision.promote else 'refuse'}: {judged.decision.text}",
@@ -104,11 +104,15 @@ def of_evaluation(judged: Judged) -> Metadata:
     }
 
 
-def _intervals(evaluation: Evaluation) -> list[dg.TableRecord]:
-    return [
+def _intervals(evaluation: Evaluation) -> Metadata:
+    sure = evaluation.analysis.intervals
+    if not sure:
+        return {}
+    records = [
         dg.TableRecord({"metric": name, "low": round(one.low, 4), "high": round(one.high, 4)})
-        for name, one in evaluation.analysis.intervals.items()
+        for name, one in sure.items()
     ]
+    return {"intervals_95": dg.MetadataValue.table(records=records)}
 
 
 def of_outcome(outcome: Outcome) -> Metadata:

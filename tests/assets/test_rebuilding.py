@@ -28,6 +28,12 @@ from tests.assets.meters import HOURS, MODEL, Meters, day, failures
 SUMS, LABELS = "models/intermediate/int_meter_sums.sql", "models/labels/reading_labels.sql"
 COLUMNS = ["meter_id", "watts_sum_2d"]
 GATE = {"floor": {"roc_auc": 0.0}, "against_champion": {"metric": "roc_auc", "max_drop": 1}}
+SEARCH = {
+    "metric": "log_loss",
+    "space": {"learning_rate": {"low": 0.01, "high": 0.4}},
+    "trials": 3,
+    "holdout_days": 2,
+}
 LOCK = "lightgbm==1\n"
 N_DAYS = 6
 N_ROWS = 2 * len(HOURS)
@@ -82,6 +88,7 @@ def generations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generation
 
         engine = {**MODEL["engine"], "seed": 2, "parameters": {"num_iterations": 7, "min_data_in_leaf": 3}}
         meters.model |= {"engine": engine, "features": {**MODEL["features"], "columns": COLUMNS}}
+        meters.model |= {"search": SEARCH}
         meters.land("meters", None, ["meter,kind", "m1,new", "m2,new"])
         meters.land_readings(day(N_DAYS + 2))
         versions.append(trained(meters))
