@@ -45,6 +45,7 @@ class Generations:
 
     meters: Meters
     versions: tuple[str, ...]
+    shown: dict[str, Any]
 
     def rebuild(self, version: str) -> tuple[int, dict[str, Any]]:
         """Exit code and facts of the command."""
@@ -58,12 +59,13 @@ class Generations:
         return Provenance.from_json(bundle.files[FILE])
 
 
-def trained(meters: Meters) -> str:
-    """The version that is champion after everything that is due was run."""
-    for result in meters.run(*meters.due(), without=["high_reading/bento"]):
-        assert failures(result) == ""
+def trained(meters: Meters) -> tuple[str, dict[str, Any]]:
+    """The version that is champion after everything that is due was run, and what `candidate` shows of it."""
+    results = meters.run(*meters.due(), without=["high_reading/bento"])
+    assert [failures(result) for result in results] == [""] * len(results)
     champion = json.loads((meters.settings.home / "values" / "high_reading" / "champion.json").read_text())
-    return str(champion["version"])
+    (shown,) = results[-1].asset_materializations_for_node("high_reading__candidate")
+    return str(champion["version"]), dict(shown.metadata)
 
 
 @pytest.fixture(scope="module")
@@ -75,29 +77,30 @@ def generations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generation
         (meters.settings.project / "requirements.lock").write_text(LOCK)
         for n in range(N_DAYS):
             meters.land_readings(day(n))
-        versions = [trained(meters)]
+        made = [trained(meters)]
 
         meters.land_readings(day(3), more=1)  # a late correction
         meters.land_readings(day(N_DAYS))
-        versions.append(trained(meters))
+        made.append(trained(meters))
 
         meters.edit(SUMS, "{{ summed('watts') }} as", "{{ summed('watts') }} * 2 as")
         meters.land_readings(day(3))  # as it was at first, again
         meters.land_readings(day(N_DAYS + 1))
-        versions.append(trained(meters))
+        made.append(trained(meters))
 
         engine = {**MODEL["engine"], "seed": 2, "parameters": {"num_iterations": 7, "min_data_in_leaf": 3}}
         meters.model |= {"engine": engine, "features": {**MODEL["features"], "columns": COLUMNS}}
         meters.model |= {"search": SEARCH}
         meters.land("meters", None, ["meter,kind", "m1,new", "m2,new"])
         meters.land_readings(day(N_DAYS + 2))
-        versions.append(trained(meters))
+        made.append(trained(meters))
 
         meters.edit(LABELS, "watts % 3 = 0", "watts % 7 = 3")
         meters.land_readings(day(N_DAYS + 3), more=2)
-        versions.append(trained(meters))
+        made.append(trained(meters))
+        versions = tuple(version for version, _ in made)
         assert len(set(versions)) == 5
-        yield Generations(meters, tuple(versions))
+        yield Generations(meters, versions, made[-1][1])
 
 
 def state(folder: Path) -> dict[Path, tuple[int, int]]:
@@ -122,6 +125,18 @@ def test_every_generation_is_made_again_to_the_bit(
     assert (code, told["is_equal"], told["version"]) == (0, True, generations.versions[n])
     assert all(of["recorded"] == of["rebuilt"] for of in told["digests"].values())
     assert set(told["digests"]) == {"trees", "predictions", "version"}
+
+
+def test_the_candidate_shows_what_it_was_made_from(generations: Generations) -> None:
+    version = generations.versions[-1]
+    origins = generations.provenance(version).origins
+    named = {str(one.data["input"]): one.data["named by"] for one in generations.shown["receipt"].records}
+    assert named["requirements.lock"] == digest(LOCK)
+    assert named[f"edition {origins.manifest.edition_id} of the lake"]
+    assert named[f"{len(origins.ground.files['readings'])} files of readings"]
+    assert named[f"SQL of {len(origins.sql.tables)} tables"] == origins.sql.sha256
+    assert {"lightgbm", "duckdb", "machine", "commit", "reading_labels, 10 days"} <= named.keys()
+    assert generations.shown["rebuild"].value == f"headwater rebuild {version[:12]}"
 
 
 def told_of(told: dict[str, Any], kind: str, of: str = "faults") -> str:
