@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import accuracy, features, hundred_million, new_day, overhead, scale, units
+from benchmarks import accuracy, features, hundred_million, new_day, overhead, scale, training, units
 
 BENCHMARKS = {
     "accuracy": accuracy.main,
@@ -10,9 +10,11 @@ BENCHMARKS = {
     "new_day": new_day.main,
     "features": features.main,
     "scale": scale.main,
+    "training": training.main,
     "units": units.main,
 }
-LONG = {"hundred_million": hundred_million.main}  # an hour and 30 GB: only when named
+# An hour and 30 GB, and some minutes and 6 GB: only when named.
+LONG = {"hundred_million": hundred_million.main, "ten_million_trained": training.ten_million}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or BENCHMARKS:

@@ -28,6 +28,7 @@ class Edition(Protocol):
 
 
 E = TypeVar("E", bound=Edition)
+Places = NDArray[np.uint64]
 
 
 class Published(Protocol[E]):
@@ -80,7 +81,10 @@ class LabelledRows(Generic[E]):
         """Key, day, label and condition, of some days or all; raises ColumnMissing or DuplicateKeys."""
         chosen = self.selection
         also = [name for name in (chosen.train_only_where, chosen.group) if name]
-        return self._columns(chosen.label_table, [chosen.key, "day", chosen.label_column, *also], span)
+        columns = [chosen.key, "day", chosen.label_column, *also]
+        rows = self._columns(chosen.label_table, columns, span).combine_chunks()
+        _refuse_duplicates(chosen.label_table, chosen.key, rows)
+        return rows
 
     def labelled_days(self, labels: Any) -> list[date]:
         """Days with at least one label, in order."""
@@ -88,12 +92,17 @@ class LabelledRows(Generic[E]):
         days: list[date] = pc.unique(labels["day"].filter(known)).to_pylist()
         return sorted(days)
 
-    def join(self, labels: Any, train: Span | None, test: Span) -> tuple[Any, Any]:
+    def join(self, labels: Any, train: Span | None, test: Span) -> tuple[Any, ...]:
         """Features with their labels of both spans, sorted by prediction_at, then key.
 
         Without a span to train on, the first table is empty. Raises ColumnMissing, DuplicateKeys, or
         Uncertified or MadeByOtherCode when rows of either table have not passed their blocking checks.
         """
+        held, parts = self._joined(labels, train, test)
+        return _taken(held, *parts)
+
+    def _joined(self, labels: Any, train: Span | None, test: Span) -> tuple[dict[str, Any], list[Places]]:
+        """All columns, label and group among them, as they were read; and the places of both parts' rows."""
         chosen = self.selection
         columns = [chosen.key, "prediction_at", "day", *chosen.columns]
         span = Span((train or test).first_day, test.last_day)
@@ -101,19 +110,18 @@ class LabelledRows(Generic[E]):
         for table, rows in ((chosen.features_table, features), (chosen.label_table, labels)):
             self._refuse_uncertified(table, rows, [train, test] if train else [test])
         found = pc.index_in(features[chosen.key], value_set=labels[chosen.key])
-        label = labels[chosen.label_column].take(found)
-        rows = features.append_column(chosen.label_column, label)
-        if chosen.group:
-            rows = rows.append_column(chosen.group, labels[chosen.group].take(found))
-        order = pc.sort_indices(rows, [("prediction_at", "ascending"), (chosen.key, "ascending")]).to_numpy()
-        order = order[label.is_valid().to_numpy()[order]]
-        tested = rows.take(order[_within(rows, test)[order]])
-        if train is None:
-            return tested.slice(0, 0), tested
-        trained = _within(rows, train)
+        _refuse_repeated(chosen.features_table, chosen.key, features, found)
+        for name in filter(None, (chosen.label_column, chosen.group)):
+            features = features.append_column(name, labels[name].take(found))
+        by = [("prediction_at", "ascending"), (chosen.key, "ascending")]
+        order = pc.sort_indices(features.select([name for name, _ in by]), by).to_numpy()
+        order = order[features[chosen.label_column].is_valid().to_numpy()[order]]
+        tested = _within(features, test)
+        trained = _within(features, train) if train else np.zeros(len(tested), bool)
         if chosen.train_only_where:
             trained &= labels[chosen.train_only_where].take(found).fill_null(False).to_numpy()
-        return rows.take(order[trained[order]]), tested
+        held = dict(zip(features.column_names, features.columns, strict=True))
+        return held, [order[trained[order]], order[tested[order]]]
 
     def _refuse_uncertified(self, table: str, rows: Any, spans: Sequence[Span]) -> None:
         days = sorted(pc.unique(rows["day"]).to_pylist())
@@ -122,17 +130,33 @@ class LabelledRows(Generic[E]):
 
     def _columns(self, table: str, columns: list[str], span: Span | None) -> Any:
         days = {"first_day": span.first_day, "last_day": span.last_day} if span else {}
-        rows = self.published.read(table, edition=self.edition, columns=columns, **days).combine_chunks()
+        rows = self.published.read(table, edition=self.edition, columns=columns, **days)
         for name in columns:
             if name not in rows.column_names:
                 raise ColumnMissing(self.selection.model, name, rows.column_names)
-        _refuse_duplicates(table, self.selection.key, rows)
         return rows
+
+
+def _taken(held: dict[str, Any], *parts: Places) -> tuple[Any, ...]:
+    """The rows of each part; a column is let go of once it is taken, so that never two tables are held."""
+    taken: tuple[dict[str, Any], ...] = tuple({} for _ in parts)
+    for name in list(held):
+        column = held.pop(name).combine_chunks()
+        for into, rows in zip(taken, parts, strict=True):
+            into[name] = column.take(pa.array(rows))
+    return tuple(pa.table(columns) for columns in taken)
 
 
 def _within(rows: Any, span: Span) -> NDArray[np.bool_]:
     day = rows["day"].to_numpy()
     return np.asarray((day >= np.datetime64(span.first_day)) & (day <= np.datetime64(span.last_day)))
+
+
+def _refuse_repeated(table: str, key: str, rows: pa.Table, found: Any) -> None:
+    """Refuse two rows of the same label; those without a label are in no part."""
+    places = found.drop_null().to_numpy()
+    if len(places) and np.bincount(places).max() > 1:
+        _refuse_duplicates(table, key, rows)
 
 
 def _refuse_duplicates(table: str, key: str, rows: pa.Table) -> None:
