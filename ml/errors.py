@@ -385,6 +385,7 @@ class MadeByOtherEngine(HeadwaterError):
     """A bundle was fitted by another major version of its engine's library than is installed."""
 
     def __init__(self, model: str, version: str, library: str, made_by: str, installed: str) -> None:
+        self.version, self.made_by, self.installed = version, f"{library} {made_by}", installed
         super().__init__(
             f'Version {version[:12]} of "{model}" was fitted by {library} {made_by}, and {installed} is '
             "installed: it might score otherwise, so it is not used. Install the major version that fitted "

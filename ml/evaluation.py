@@ -4,7 +4,7 @@ Whether that is good enough is the gate's matter.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -20,6 +20,7 @@ from ml.analysis.outcomes import outcomes
 from ml.analysis.periods import Period, periods
 from ml.engines import BASELINE
 from ml.engines.protocol import Fitted, Importance
+from ml.errors import MadeByOtherEngine
 from ml.labels import labels_of
 from ml.metrics import Labels, Metric, Scores, compute_all, first_metric, metric_of
 from ml.paired import Paired, compare
@@ -95,6 +96,11 @@ class Evaluation:
     def id(self) -> str:
         """16 hex digits; the same evaluation made again has the same."""
         return canonical.digest(self.to_json())[:16]
+
+    def beside_unread(self, refusal: MadeByOtherEngine) -> "Evaluation":
+        """The same beside a champion that is there but can't be read by the engine that is installed."""
+        reason = f"the champion was fitted by {refusal.made_by}, and {refusal.installed} is installed"
+        return replace(self, champion=refusal.version, not_comparable=reason)
 
     def to_json(self) -> str:
         """Canonical JSON."""

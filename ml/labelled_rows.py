@@ -99,6 +99,7 @@ class LabelledRows(Generic[E]):
         Uncertified or MadeByOtherCode when rows of either table have not passed their blocking checks.
         """
         held, parts = self._joined(labels, train, test)
+        pa.default_memory_pool().release_unused()
         return _taken(held, *parts)
 
     def _joined(self, labels: Any, train: Span | None, test: Span) -> tuple[dict[str, Any], list[Places]]:
@@ -144,6 +145,9 @@ def _taken(held: dict[str, Any], *parts: Places) -> tuple[Any, ...]:
         column = held.pop(name).combine_chunks()
         for into, rows in zip(taken, parts, strict=True):
             into[name] = column.take(pa.array(rows))
+        del column
+        # Arrow keeps freed memory for later: as much again as the table by the end.
+        pa.default_memory_pool().release_unused()
     return tuple(pa.table(columns) for columns in taken)
 
 

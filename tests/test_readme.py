@@ -50,6 +50,16 @@ def test_its_model_is_a_declaration() -> None:
     assert DeclaredModel.model_validate(model).declaration.name == "late_arrival"
 
 
+def test_its_search_is_a_part_of_its_model() -> None:
+    shown = [yaml.safe_load(block) for block in blocks("yaml")]
+    parts = [one for one in shown if isinstance(one, dict)]
+    (model,) = [one["attributes"] for one in parts if one.get("type", "").endswith("PredictionModel")]
+    (search,) = [one for one in parts if set(one) == {"search"}]
+    declared = DeclaredModel.model_validate(model | search).declaration
+    assert declared.search is not None
+    assert declared.search.trials
+
+
 def test_its_feature_is_a_column_of_sql_and_yaml() -> None:
     (column,) = [yaml.safe_load(block)[0] for block in blocks("yaml") if block.lstrip().startswith("-")]
     assert {"name", "data_type", "description"} <= set(column)

@@ -17,7 +17,7 @@ from ml import canonical, card, gate, packaging, promotion, report, retrain
 from ml.baseline import fit_baseline
 from ml.bundle import Bundle
 from ml.declaration import ModelDeclaration
-from ml.errors import OtherCodeNow
+from ml.errors import MadeByOtherEngine, OtherCodeNow
 from ml.evaluation import Evaluation, evaluate
 from ml.feature_definition import FeatureDefinition
 from ml.gathering import Witness, environment_now, gather, keep_edition, seal
@@ -145,7 +145,7 @@ class Steps:
         """Judge a version beside the champion, keep evaluation and report, and note a refusal at once."""
         rows, registry, ledger = self._load(platform, training_set), platform.registry(), platform.ledger()
         bundle = registry.get(self.declaration.name, version)
-        champion = self._champion(platform)
+        champion, unread = self._champion(platform)
         theirs = champion and rows_for(rows, champion.bundle.declaration, platform.published())
         rules = self.declaration.gate
         evaluation = evaluate(
@@ -156,6 +156,8 @@ class Steps:
             against=rules.against_champion.metric,
             baseline=fit_baseline(rows, bundle),
         )
+        if unread:
+            evaluation = evaluation.beside_unread(unread)
         decision = promotion.judge(ledger, evaluation, rules, actor=ACTOR)
         pictures, described = draw(evaluation), card.render(bundle, evaluation, decision)
         files = {
@@ -210,9 +212,14 @@ class Steps:
             sql = self.runner.online_sql(table)
         return FeatureDefinition.from_manifest(self.runner.manifest, table, sql)
 
-    def _champion(self, platform: Platform) -> Scorer | None:
+    def _champion(self, platform: Platform) -> tuple[Scorer | None, MadeByOtherEngine | None]:
+        """The champion, if there is one; or why it can't be read by the engine that is installed."""
         now = platform.ledger().champion(self.declaration.name)
-        return now and Scorer(platform.registry().get(self.declaration.name, now.version))
+        try:
+            bundle = now and platform.registry().get(self.declaration.name, now.version)
+            return bundle and Scorer(bundle), None
+        except MadeByOtherEngine as refusal:
+            return None, refusal
 
 
 def _span(part: Value) -> Span:

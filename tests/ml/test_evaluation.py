@@ -1,5 +1,6 @@
 """An evaluation measures on unseen rows only, and compares only on rows that nobody was trained on."""
 
+import json
 from datetime import date, timedelta
 
 import numpy as np
@@ -7,8 +8,9 @@ import pyarrow as pa
 import pytest
 
 from ml.bundle import Bundle
-from ml.errors import OneClass
+from ml.errors import MadeByOtherEngine, OneClass
 from ml.evaluation import Evaluation, evaluate
+from ml.gate import decide
 from ml.scoring import Scorer
 from ml.training import train
 from ml.training_set import TrainingSet, assemble
@@ -109,6 +111,17 @@ def test_a_champion_whose_features_are_gone_is_not_comparable(
     fewer = training_set.test.slice(1)
     judged = evaluate(Scorer(slim), test, champion=Scorer(bundle), champion_test=fewer)
     assert judged.not_comparable == "the champion's feature table doesn't hold the same rows"
+
+
+def test_a_champion_of_another_engine_major_is_not_comparable(evaluation: Evaluation, bundle: Bundle) -> None:
+    receipt = json.loads(bundle.files["receipt.json"]) | {"versions": {"lightgbm": "3.2.0"}}
+    older = Bundle({**bundle.files, "receipt.json": json.dumps(receipt).encode()})
+    with pytest.raises(MadeByOtherEngine) as refused:
+        Scorer(older)
+    judged = evaluation.beside_unread(refused.value)
+    assert judged.champion == older.version
+    assert "fitted by lightgbm 3.2.0" in str(judged.not_comparable)
+    assert not decide(judged, bundle.declaration.gate).promote
 
 
 def test_the_champion_beside_itself_is_no_comparison(bundle: Bundle, training_set: TrainingSet) -> None:
