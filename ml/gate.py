@@ -5,7 +5,7 @@ The ledger is written elsewhere: a decision changes nothing.
 
 from dataclasses import dataclass, replace
 
-from ml.declaration import AgainstChampion, Gate
+from ml.declared_gate import AgainstChampion, Gate
 from ml.evaluation import Comparison, Evaluation
 from ml.metrics import metric_of
 from ml.paired import Paired

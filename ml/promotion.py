@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ml import canonical
 from ml.bundle import Bundle
-from ml.declaration import AgainstChampion, Gate
+from ml.declared_gate import AgainstChampion, Gate
 from ml.evaluation import Evaluation
 from ml.gate import Decision, decide, is_test_due
 from ml.ledger import Ledger, Transaction

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ml.declaration import Gate
+from ml.declared_gate import Gate
 from ml.evaluation import Comparison, Evaluation
 from ml.gate import decide, is_test_due
 from ml.paired import Paired

@@ -12,7 +12,7 @@ import yaml
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from ml.declaration import Gate
+from ml.declared_gate import Gate
 from ml.evaluation import Comparison, Evaluation
 from ml.gate import decide
 from ml.metrics import scikit_learn

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ml.bundle import Bundle
-from ml.declaration import Gate
+from ml.declared_gate import Gate
 from ml.errors import BundleRefused, ChampionChanged
 from ml.evaluation import Comparison, Evaluation
 from ml.gate import Decision, Reason, decide

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from ml.bundle import Bundle
-from ml.declaration import Gate
+from ml.declared_gate import Gate
 from ml.evaluation import Evaluation, evaluate
 from ml.gate import decide
 from ml.plots import Picture, draw
