@@ -48,7 +48,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a plain model makes of the same rows, trained on the same rows as the candidate."""
+    """What a plain model makes of the same rows, trained on the candidate's rows (`ml.baseline`)."""
 
     engine: str
     metrics: Mapping[str, float]
