@@ -21,9 +21,14 @@ def window(table: Table, first: date | None, last: date | None) -> list[date | N
 
 
 def inputs(table: Table, first: date, last: date) -> list[date]:
-    """The days of its parents that a build of first..last reads."""
+    """The days of its parents that a build of first..last reads, for the days it writes beyond them too."""
     begin, end = first - table.lookback_days * _DAY, last + table.reach_days * _DAY
     return [begin + n * _DAY for n in range((end - begin).days + 1)]
+
+
+def own_inputs(table: Table, day: date) -> list[date]:
+    """The days of its parents that the rows of one day are made from."""
+    return [day - n * _DAY for n in range(table.lookback_days, -1, -1)]
 
 
 class Traces:
@@ -47,17 +52,24 @@ class Traces:
         self._changed.setdefault(key[0], {})[key[1]] = build.changed_at
 
     def stale(self, name: str, days: Sequence[date]) -> dict[date | None, str]:
-        """Those of the days whose rows have to be built anew, with the reason."""
+        """Those of the days whose rows have to be built anew, with the reason.
+
+        The rows of a day are made from its parents' rows of that day and `lookback_days` before it. The last
+        of the days stands for what a build writes beyond it as well.
+        """
         table = self.tables[name]
-        asked: list[date | None] = [*days] if table.is_daily else [None]
-        return {day: why for day in asked if (why := self._why(table, day))}
+        if not table.is_daily:
+            return {None: why} if (why := self._why(table, None, ())) else {}
+        newest = max(days, default=None)
+        read = {day: inputs(table, day, day) if day == newest else own_inputs(table, day) for day in days}
+        return {day: why for day in days if (why := self._why(table, day, read[day]))}
 
     def uncertified(self, name: str, days: Iterable[date | None]) -> dict[date | None, str]:
         """Those of the days whose rows did not pass their blocking checks, with what failed."""
         builds = ((day, self.builds.get((name, day), _NEVER)) for day in days)
         return {day: build.failed for day, build in builds if build.failed}
 
-    def _why(self, table: Table, day: date | None) -> str | None:
+    def _why(self, table: Table, day: date | None, read: Sequence[date]) -> str | None:
         build = self.builds.get((table.name, day), _NEVER)
         if not build.built_at:
             return build.failed or "it was not computed yet"
@@ -66,16 +78,11 @@ class Traces:
         if build.checks != table.checks:
             return "its blocking tests changed"
         for parent in table.parents:
-            if self._changed_at(parent, table, day) > build.built_at:
+            changed = self._changed.get(parent, {})
+            at = changed.values() if day is None else (changed.get(of, 0) for of in (None, *read))
+            if max(at, default=0) > build.built_at:
                 return f"{parent} changed"
         return None
-
-    def _changed_at(self, parent: str, table: Table, day: date | None) -> int:
-        changed = self._changed.get(parent, {})
-        if day is None:
-            return max(changed.values(), default=0)
-        read = (changed.get(of, 0) for of in inputs(table, day, day))
-        return max(changed.get(None, 0), *read)
 
 
 def unsettled(traces: Traces, days: Sequence[date]) -> dict[str, set[date | None]]:
@@ -94,7 +101,7 @@ def _reached(table: Table, late: set[date | None], days: Sequence[date]) -> set[
     """Those of the days of a table that read any of the `late` days of a parent."""
     if not table.is_daily:
         return {None for _ in late}
-    reads = {day + n * _DAY for day in late if day for n in range(-table.reach_days, table.lookback_days + 1)}
+    reads = {day + n * _DAY for day in late if day for n in range(table.lookback_days + 1)}
     return {day for day in days if None in late or day in reads}
 
 

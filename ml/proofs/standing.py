@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from ml.computed import Build, Key
-from ml.stale import Traces, inputs
+from ml.stale import Traces, own_inputs
 from ml.tables import Table, ancestors, raw_name
 
 Files = Mapping[tuple[str, date | None], str]
@@ -75,7 +75,7 @@ def _through_views(table: Table, known: Iterable[date | None], stale: Mapping[st
     found: dict[date | None, str] = {}
     for view in sorted(stale.keys() & set(table.parents)):
         for day in known:
-            read: list[date | None] = [None] if day is None else [None, *inputs(table, day, day)]
+            read: list[date | None] = [None] if day is None else [None, *own_inputs(table, day)]
             if stale[view] and (day is None or any(one in stale[view] for one in read)):
                 found[day] = f"{view}, a view, is stale"
     return found

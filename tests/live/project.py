@@ -1,6 +1,6 @@
 """A whole project running for tests: real processes on ports of their own, state in a folder of its own.
 
-No assertions: what must hold is the tests' matter.
+What must hold is the tests' matter.
 """
 
 import json
@@ -65,11 +65,13 @@ class Project:
     def headwater(
         self, *args: str, check: bool = True, timeout_s: float = 1200
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command of the project."""
+        """Run a command of the project; one that fails is told with what it said, unless that is expected."""
         command = [sys.executable, "-m", "headwater", *args]
-        return subprocess.run(
-            command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=check, timeout=timeout_s
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=timeout_s, check=False
         )
+        assert not check or done.returncode == 0, f"headwater {' '.join(args)}\n{done.stdout}{done.stderr}"
+        return done
 
     def asked(self, *args: str) -> Any:
         """What a command prints as JSON."""
