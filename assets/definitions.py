@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets.automation import LANDED_JOB, PROOFS_JOB, landing_sensor, proofs_schedule
+from assets.components.prediction_model import declared_models
 from assets.components.proof_checks import is_proof
 from assets.resources import JsonValues, Platform
 from ml.sources import declared_sources
@@ -19,7 +20,9 @@ warnings.filterwarnings("ignore", message="Parameter `execution_type` of")
 
 def build(platform: Platform | None = None) -> dg.Definitions:
     """The whole code location; a test may bring its own `platform`."""
-    declared_sources(Path(__file__).parents[1])  # a mistake is told with the nearest that is allowed
+    project = Path(__file__).parents[1]
+    declared_sources(project)  # a mistake is told with its line and the nearest that is allowed
+    declared_models(project)
     return assemble(dg.load_from_defs_folder(path_within_project=Path(__file__).parent), platform)
 
 

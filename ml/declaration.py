@@ -3,14 +3,14 @@
 Nothing is trained or read here; whether the named columns exist is checked against a feature definition.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from ml import canonical
-from ml.declared import Declared, Name, one_of, unfit_value, unknown_parameters
+from ml.declared import Declared, Name, one_of, parameter_problems
 from ml.declared_gate import AgainstChampion, Gate
 from ml.declared_search import Range, Search
 from ml.engines import ENGINES
@@ -94,16 +94,6 @@ class EngineChoice(Declared):
     seed: int = Field(default=0, ge=0, lt=2**31)
     parameters: dict[str, Parameter] = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _known_parameters(self) -> Self:
-        unknown = unknown_parameters(self.name, self.parameters)
-        if unknown:
-            raise ValueError(unknown)
-        wrong = [unfit_value(self.name, name, value) for name, value in self.parameters.items()]
-        if any(wrong):
-            raise ValueError("; ".join(filter(None, wrong)))
-        return self
-
 
 class Slices(Declared):
     """Feature columns by whose values an evaluation is told apart too, where `min_rows` rows have one."""
@@ -141,37 +131,41 @@ class ModelDeclaration(Declared):
     slices: Slices | None = None
     costs: Costs = Costs()
 
-    @model_validator(mode="after")
-    def _fits_task(self) -> Self:
-        if self.task not in ENGINES[self.engine.name].tasks:
-            raise ValueError(f"engine {self.engine.name!r} has no task {self.task!r}")
-        named = {*self.gate.floor, self.gate.against_champion.metric}
-        wrong = (named | ({self.search.metric} if self.search else set())) - set(METRICS[self.task])
-        if wrong:
-            hints = (f"{name!r}: {nearest(name, METRICS[self.task])}" for name in sorted(wrong))
-            raise ValueError(f"metrics not of task {self.task!r}. {' '.join(hints)}")
+    def _contradictions(self) -> Iterator[Problem]:
+        """What does not fit together of parts that are right by themselves."""
+        engine = self.engine.name
+        if self.task not in ENGINES[engine].tasks:
+            yield Problem("engine.name", engine, f"engine {engine!r} has no task {self.task!r}")
+        named = {f"gate.floor.{name}": name for name in self.gate.floor}
+        named["gate.against_champion.metric"] = self.gate.against_champion.metric
+        if self.search:
+            named["search.metric"] = self.search.metric
+        for field, name in named.items():
+            if name not in METRICS[self.task]:
+                told = f"{name!r} is no metric of task {self.task!r}. {nearest(name, METRICS[self.task])}"
+                yield Problem(field, None, told)
         if (self.task == "ranking") is (self.label.group is None):
-            raise ValueError("label.group is given for task 'ranking', which needs it, and for no other")
-        if self.search and (unfit := self.search.unfit_for(self.engine.name)):
-            raise ValueError(unfit)
+            told = "is given for task 'ranking', which needs it, and for no other"
+            yield Problem("label.group", self.label.group, told)
+        yield from parameter_problems(
+            "engine.parameters", engine, {name: [value] for name, value in self.engine.parameters.items()}
+        )
+        if self.search:
+            yield from self.search.problems(engine)
         own = {self.key, "prediction_at", "day", self.label.column, self.label.group}
-        reserved = {name for name in self.features.columns if name in own}
-        if reserved:
-            raise ValueError(f"not features but key, time or label: {', '.join(sorted(reserved))}")
-        for name in self.slices.columns if self.slices else ():
+        for i, name in enumerate(self.features.columns):
+            if name in own:
+                yield Problem(f"features.columns[{i}]", name, "no feature, but key, time or label")
+        for i, name in enumerate(self.slices.columns if self.slices else ()):
             if name not in self.features.columns:
-                raise ValueError(f"slices name {name!r}. {nearest(name, self.features.columns)}")
-        return self
-
-    @model_validator(mode="after")
-    def _leaves_days_to_compare(self) -> Self:
+                yield Problem(f"slices.columns[{i}]", name, nearest(name, self.features.columns))
         held_out, rule = self.split.holdout_days, self.gate.against_champion.rule
         if rule == "better" and held_out is not None and held_out < MIN_BLOCKS:
-            raise ValueError(
-                f"split.holdout_days {held_out} leaves too few days for the paired test of "
-                f"gate.against_champion: at least {MIN_BLOCKS}, or rule: not_worse"
+            told = (
+                "leaves too few days for the paired test of gate.against_champion: "
+                f"at least {MIN_BLOCKS}, or rule: not_worse"
             )
-        return self
+            yield Problem("split.holdout_days", held_out, told)
 
     @property
     def key(self) -> str:
@@ -197,18 +191,26 @@ class ModelDeclaration(Declared):
         return canonical.digest(canonical.dumps(self.model_dump(mode="json", include=set(parts))))[:16]
 
     @classmethod
-    def parse(cls, declared: Mapping[str, Any]) -> Self:
-        """Check a declaration read from YAML or JSON; raises DeclarationRefused with every problem found."""
-        try:
-            return cls.model_validate(declared)
-        except ValidationError as invalid:
-            problems = tuple(_problem(dict(error)) for error in invalid.errors())
-            raise DeclarationRefused(str(declared.get("name", "without a name")), problems) from None
+    def parse(cls, declared: Mapping[str, Any], where: str = "") -> Self:
+        """Check a declaration read from YAML or JSON; `where` is its file, if it has one.
 
-    def validate_against(self, features: Sequence[str], labels: Sequence[str] | None = None) -> None:
+        Raises DeclarationRefused with every problem found and the line it is on.
+        """
+        try:
+            model = cls.model_validate(declared)
+            problems = tuple(model._contradictions())
+        except ValidationError as invalid:
+            problems = tuple(_problem(dict(error), cls) for error in invalid.errors())
+        if problems:
+            raise DeclarationRefused(str(declared.get("name", "without a name")), problems, where)
+        return model
+
+    def validate_against(
+        self, features: Sequence[str], labels: Sequence[str] | None = None, where: str = ""
+    ) -> None:
         """Check every column named against those of the feature table, and of the label table if given.
 
-        Raises DeclarationRefused with field, value and the nearest columns that exist.
+        Raises DeclarationRefused with line, field, value and the nearest columns that exist.
         """
         wanted = [(f"features.columns[{i}]", name, features) for i, name in enumerate(self.features.columns)]
         if labels is not None:
@@ -223,11 +225,10 @@ class ModelDeclaration(Declared):
             if name not in present
         )
         if problems:
-            raise DeclarationRefused(self.name, problems)
+            raise DeclarationRefused(self.name, problems, where)
 
 
 _PARTS: Mapping[tuple[str, ...], type[Declared]] = {
-    (): ModelDeclaration,
     ("features",): Features,
     ("label",): Label,
     ("split",): Split,
@@ -241,10 +242,10 @@ _PARTS: Mapping[tuple[str, ...], type[Declared]] = {
 }
 
 
-def _problem(error: Mapping[str, Any]) -> Problem:
+def _problem(error: Mapping[str, Any], whole: type[Declared]) -> Problem:
     place = tuple(str(step) for step in error["loc"])
     field = ".".join(step for step in place if step != "[key]") or "declaration"
-    part = Range if place[:2] == ("search", "space") else _PARTS.get(place[:-1])
+    part = Range if place[:2] == ("search", "space") else {**_PARTS, (): whole}.get(place[:-1])
     if error["type"] == "extra_forbidden" and part:
         return Problem(field, None, f"unknown field. {nearest(place[-1], part.model_fields)}")
     if error["type"] == "missing":

@@ -3,14 +3,14 @@
 What a part holds is its own.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ml.engines import ENGINES
 from ml.engines.protocol import ParameterType
-from ml.errors import nearest
+from ml.errors import Problem, nearest
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
@@ -33,17 +33,18 @@ def one_of(allowed: Collection[str], what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def unknown_parameters(engine: str, names: Collection[str]) -> str | None:
-    """What is wrong with names of parameters that an engine does not have; None when all are known."""
+def parameter_problems(field: str, engine: str, given: Mapping[str, Iterable[object]]) -> Iterator[Problem]:
+    """What is wrong with parameters of an engine, and with the values given for each, under a `field`."""
     allowed = ENGINES[engine].parameters
-    hints = [f"{name!r}: {nearest(name, allowed)}" for name in names if name not in allowed]
-    return f"parameters that {engine} does not take here. {' '.join(hints)}" if hints else None
-
-
-def unfit_value(engine: str, name: str, value: object) -> str | None:
-    """What is wrong with a value of a known parameter; None when it has the parameter's type."""
-    kind = ENGINES[engine].parameters[name]
-    return None if _is_a(value, kind) else f"{name} must be {_WORDS[kind]}, not {value!r}"
+    for name, values in given.items():
+        if name not in allowed:
+            told = f"{engine} takes no parameter {name!r} here. {nearest(name, allowed)}"
+            yield Problem(f"{field}.{name}", None, told)
+            continue
+        kind = allowed[name]
+        for value in values:
+            if not _is_a(value, kind):
+                yield Problem(f"{field}.{name}", None, f"{name} must be {_WORDS[kind]}, not {value!r}")
 
 
 def _is_a(value: object, kind: ParameterType) -> bool:

@@ -3,14 +3,15 @@
 How it is searched is `ml.search`'s matter.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
-from ml.declared import Declared, unfit_value, unknown_parameters
+from ml.declared import Declared, parameter_problems
 from ml.engines import ENGINES
 from ml.engines.protocol import Parameter
+from ml.errors import Problem
 
 _Value = StrictBool | StrictInt | StrictFloat | StrictStr
 _Number = StrictInt | StrictFloat
@@ -92,15 +93,10 @@ class Search(Declared):
             raise ValueError("give a budget: trials, or minutes, or both")
         return self
 
-    def unfit_for(self, engine: str) -> str | None:
-        """What is wrong with the space for an engine; None when it can be searched."""
-        unknown = unknown_parameters(engine, self.space)
-        if unknown:
-            return unknown
-        for name, values in self.space.items():
-            if ENGINES[engine].parameters[name] in (bool, str) and values.choices is None:
-                return f"search.space.{name} needs choices: it is no number"
-            wrong = next(filter(None, (unfit_value(engine, name, value) for value in values.values)), None)
-            if wrong:
-                return f"search.space.{wrong}"
-        return None
+    def problems(self, engine: str) -> Iterator[Problem]:
+        """What is wrong with the space for an engine."""
+        given = {name: values.values for name, values in self.space.items()}
+        yield from parameter_problems("search.space", engine, given)
+        for name in self.space.keys() & ENGINES[engine].parameters.keys():
+            if ENGINES[engine].parameters[name] in (bool, str) and self.space[name].choices is None:
+                yield Problem(f"search.space.{name}", None, f"{name} needs choices: it is no number")

@@ -256,11 +256,14 @@ class Problem:
 
 
 class DeclarationRefused(HeadwaterError):
-    """A model's declaration has mistakes."""
+    """A model's declaration, in the file `where` if it is in one, has mistakes."""
 
-    def __init__(self, model: str, problems: tuple[Problem, ...]) -> None:
+    def __init__(self, model: str, problems: tuple[Problem, ...], where: str = "") -> None:
+        from ml.places import placed
+
         self.problems = problems
-        told = "\n".join(f"- {problem}" for problem in problems)
+        places = (f"{placed(where, model, one.field)}: " if where else "" for one in problems)
+        told = "\n".join(f"- {place}{problem}" for place, problem in zip(places, problems, strict=True))
         super().__init__(f'The declaration of model "{model}" can\'t be used; correct:\n{told}')
 
 

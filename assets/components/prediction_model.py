@@ -3,6 +3,8 @@
 What each asset is and shows is `model_assets`'; how a model is trained, judged and promoted is `ml`'s.
 """
 
+from pathlib import Path
+
 import dagster as dg
 from pydantic import Field
 
@@ -12,7 +14,9 @@ from assets.components.model_steps import Steps
 from assets.dbt_nodes import tables_of
 from assets.dbt_runner import DbtRunner
 from ml.declaration import ModelDeclaration
+from ml.errors import DeclarationRefused, Problem, nearest
 from ml.feature_definition import columns_of
+from ml.places import declaration_files, declarations
 from ml.settings import Settings
 
 
@@ -28,11 +32,24 @@ class DeclaredModel(ModelDeclaration):
         return ModelDeclaration.parse(self.model_dump(exclude={"description", "owners"}))
 
 
+def declared_models(project: Path) -> tuple[DeclaredModel, ...]:
+    """The models declared under `assets/defs/`.
+
+    Raises DeclarationRefused, which names file, line, value and what is allowed; what Dagster raises of the
+    same file does not.
+    """
+    return tuple(
+        DeclaredModel.parse(attributes, str(file))
+        for file in declaration_files(project)
+        for attributes in declarations(file, PredictionModel.__name__)
+    )
+
+
 class PredictionModel(dg.Component):
     """A model that predicts a label from a feature table; `attributes` are its declaration."""
 
-    def __init__(self, declared: DeclaredModel) -> None:
-        self.declared = declared
+    def __init__(self, declared: DeclaredModel, where: str = "") -> None:
+        self.declared, self._where = declared, where
 
     @classmethod
     def get_model_cls(cls) -> type[DeclaredModel]:
@@ -41,18 +58,19 @@ class PredictionModel(dg.Component):
     @classmethod
     def load(cls, attributes: DeclaredModel | None, context: dg.ComponentLoadContext) -> "PredictionModel":
         assert attributes is not None  # noqa: S101  dagster gives the model that get_model_cls names
-        return cls(attributes)
+        return cls(attributes, str(context.path / "defs.yaml"))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         settings = Settings.from_env()
         runner = DbtRunner(settings)
         declaration = self.declared.declaration
         features, label = declaration.features.table, declaration.label.table
+        self._refuse_unknown_tables(runner)
         columns = {
             table: [column.name for column in columns_of(runner.manifest, table)]
             for table in (features, label)
         }
-        declaration.validate_against(columns[features], columns[label])
+        declaration.validate_against(columns[features], columns[label], self._where)
         shown = make.Shown(self.declared, settings.ledger_url.partition(":")[0])
         steps = Steps(declaration, runner)
         return dg.Definitions(
@@ -65,6 +83,17 @@ class PredictionModel(dg.Component):
                 make.endpoint(shown),
             ]
         )
+
+    def _refuse_unknown_tables(self, runner: DbtRunner) -> None:
+        tables = [node["name"] for node in tables_of(runner.manifest)]
+        named = {"features.table": self.declared.features.table, "label.table": self.declared.label.table}
+        problems = tuple(
+            Problem(field, name, f"no such table in the dbt project. {nearest(name, tables)}")
+            for field, name in named.items()
+            if name not in tables
+        )
+        if problems:
+            raise DeclarationRefused(self.declared.name, problems, self._where)
 
 
 def _keys(runner: DbtRunner, tables: tuple[str, str]) -> list[dg.AssetKey]:

@@ -6,8 +6,7 @@ What a declaration must say is `declaration`'s.
 import functools
 from pathlib import Path
 
-import yaml
-
+from ml.places import declaration_files, declarations
 from ml.sources.declaration import Source
 
 _COMPONENT = "LandedSource"
@@ -16,7 +15,7 @@ _COMPONENT = "LandedSource"
 def declared_sources(project: Path) -> tuple[Source, ...]:
     """The sources declared under `assets/defs/`, by name. Raises BadDeclaration, which names the file."""
     sources: list[Source] = []
-    for file in sorted((project / "assets" / "defs").glob("*/defs.yaml")):
+    for file in declaration_files(project):
         sources += _declared_in(file, file.stat().st_mtime_ns)
     return tuple(sorted(sources, key=lambda source: source.name))
 
@@ -24,9 +23,4 @@ def declared_sources(project: Path) -> tuple[Source, ...]:
 @functools.cache
 def _declared_in(file: Path, changed_ns: int) -> tuple[Source, ...]:  # noqa: ARG001  part of the cache's key
     """Checking a declaration runs its SQL on no rows, 100 ms: done again only when its file has changed."""
-    documents = [document for document in yaml.safe_load_all(file.read_text()) if document]
-    return tuple(
-        Source.declare(document["attributes"], str(file))
-        for document in documents
-        if str(document.get("type", "")).rpartition(".")[2] == _COMPONENT
-    )
+    return tuple(Source.declare(attributes, str(file)) for attributes in declarations(file, _COMPONENT))

@@ -160,8 +160,8 @@ class Source(_Declared):
 
         Raises BadDeclaration, which names the field, its value and what is allowed.
         """
+        from ml.places import placed
         from ml.sources.consistency import check, explain
-        from ml.sources.places import placed
 
         name = str(attributes.get("name", "?"))
         try:

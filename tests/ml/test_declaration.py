@@ -47,7 +47,7 @@ MISTAKES: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ),
     (
         {"gate": {**GATE, "against_champion": {"metric": "brier"}}, "split": {"holdout_days": 3}},
-        ("split.holdout_days 3 leaves too few days", "at least 7"),
+        ("split.holdout_days = 3: leaves too few days", "at least 7"),
     ),
     ({"task": "regresion"}, ("task", "'regresion'", "'regression'")),
     ({"retrain": {"after_new_day": 7}}, ("retrain.after_new_day", "'after_new_days'", "must be given")),

@@ -212,7 +212,7 @@ MISTAKES: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"trials": None}, ("search", "give a budget")),
     ({"trials": 0}, ("search.trials", "0")),
     ({"metric": "roc_aux"}, ("'roc_aux'", "'roc_auc'")),
-    ({"metric": "rmse"}, ("metrics not of task 'binary'", "'rmse'")),
+    ({"metric": "rmse"}, ("search.metric", "'rmse' is no metric of task 'binary'")),
     ({"trails": 5}, ("search.trails", "'trials'")),
 ]
 

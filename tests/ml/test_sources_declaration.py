@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from ml.errors import BadDeclaration
+from ml.places import placed
 from ml.sources import Source, declared_sources
 from ml.sources.declaration import Column
-from ml.sources.places import placed
 from tests.ml.readings import DECLARED, declared
 from tests.project_folder import ROOT
 
