@@ -153,7 +153,7 @@ def _declaration() -> ModelDeclaration:
         "label": {"table": "trip_labels", "column": "is_long"},
         "split": {"holdout_days": TESTED_DAYS},
         "engine": {"name": "lightgbm", "seed": SEED, "parameters": PARAMETERS},
-        "gate": {"floor": {"roc_auc": 0.5}, "against_champion": {"metric": "roc_auc"}},
+        "gate": {"floor": {"roc_auc": 0.5}, "against_champion": {"metric": "roc_auc", "rule": "not_worse"}},
         "retrain": {"after_new_days": 1},
     }
     return ModelDeclaration.parse(declared)

@@ -84,6 +84,7 @@ class LabelledRows(Generic[E]):
         columns = [chosen.key, "day", chosen.label_column, *also]
         rows = self._columns(chosen.label_table, columns, span).combine_chunks()
         _refuse_duplicates(chosen.label_table, chosen.key, rows)
+        pa.default_memory_pool().release_unused()
         return rows
 
     def labelled_days(self, labels: Any) -> list[date]:
@@ -98,31 +99,42 @@ class LabelledRows(Generic[E]):
         Without a span to train on, the first table is empty. Raises ColumnMissing, DuplicateKeys, or
         Uncertified or MadeByOtherCode when rows of either table have not passed their blocking checks.
         """
-        held, parts = self._joined(labels, train, test)
+        chosen = self.selection
+        span = Span((train or test).first_day, test.last_day)
+        keys = [chosen.key, "prediction_at", "day"]
+        read = self._columns(chosen.features_table, keys, span)
+        added, parts = self._places(labels, read, train, test)
+        order = read[chosen.key]
+        del read
+        # Only now the features: beside them there is no room for hash tables and sorted keys.
         pa.default_memory_pool().release_unused()
+        rows = self._columns(chosen.features_table, [*keys, *chosen.columns], span)
+        if not rows[chosen.key].equals(order):  # one edition, read twice, comes in one order; rely on nothing
+            added, parts = self._places(labels, rows, train, test)
+        del order
+        held = dict(zip(rows.column_names, rows.columns, strict=True)) | added
+        del rows
         return _taken(held, *parts)
 
-    def _joined(self, labels: Any, train: Span | None, test: Span) -> tuple[dict[str, Any], list[Places]]:
-        """All columns, label and group among them, as they were read; and the places of both parts' rows."""
+    def _places(
+        self, labels: Any, keys: Any, train: Span | None, test: Span
+    ) -> tuple[dict[str, Any], list[Places]]:
+        """The label (and group) of each row of the feature table, and the places of both parts' rows."""
         chosen = self.selection
-        columns = [chosen.key, "prediction_at", "day", *chosen.columns]
-        span = Span((train or test).first_day, test.last_day)
-        features = self._columns(chosen.features_table, columns, span)
-        for table, rows in ((chosen.features_table, features), (chosen.label_table, labels)):
+        for table, rows in ((chosen.features_table, keys), (chosen.label_table, labels)):
             self._refuse_uncertified(table, rows, [train, test] if train else [test])
-        found = pc.index_in(features[chosen.key], value_set=labels[chosen.key])
-        _refuse_repeated(chosen.features_table, chosen.key, features, found)
-        for name in filter(None, (chosen.label_column, chosen.group)):
-            features = features.append_column(name, labels[name].take(found))
+        found = pc.index_in(keys[chosen.key], value_set=labels[chosen.key])
+        _refuse_repeated(chosen.features_table, chosen.key, keys, found)
+        names = filter(None, (chosen.label_column, chosen.group))
+        added = {name: labels[name].take(found) for name in names}
         by = [("prediction_at", "ascending"), (chosen.key, "ascending")]
-        order = pc.sort_indices(features.select([name for name, _ in by]), by).to_numpy()
-        order = order[features[chosen.label_column].is_valid().to_numpy()[order]]
-        tested = _within(features, test)
-        trained = _within(features, train) if train else np.zeros(len(tested), bool)
+        order = pc.sort_indices(keys, by).to_numpy()
+        order = order[added[chosen.label_column].is_valid().to_numpy()[order]]
+        tested = _within(keys, test)
+        trained = _within(keys, train) if train else np.zeros(len(tested), bool)
         if chosen.train_only_where:
             trained &= labels[chosen.train_only_where].take(found).fill_null(False).to_numpy()
-        held = dict(zip(features.column_names, features.columns, strict=True))
-        return held, [order[trained[order]], order[tested[order]]]
+        return added, [order[trained[order]], order[tested[order]]]
 
     def _refuse_uncertified(self, table: str, rows: Any, spans: Sequence[Span]) -> None:
         days = sorted(pc.unique(rows["day"]).to_pylist())
