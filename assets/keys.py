@@ -44,6 +44,10 @@ SEARCHED = "trials"
 SEARCH_TRIALS = "trials_in_all"
 
 
+# On an observation of a champion that stays: why the candidate was refused.
+REFUSED = "refused"
+
+
 def is_automated(context: dg.AssetExecutionContext) -> bool:
     """Whether files asked for this run, so that policies hold, and not a person, who means what he asks."""
     return FILES_TAG in context.run.tags

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -88,6 +89,11 @@ class Voice:
         """One part of a step that is still under way."""
         self.facts.setdefault("substeps", []).append({"step": title, "seconds": round(seconds, 1)})
         self.say(f"    {title:<34} {'':<50} [dim]{seconds:5.1f} s[/]")
+
+    def remark(self, text: str) -> None:
+        """Something worth a line of what a step that is still under way found."""
+        self.facts.setdefault("remarks", []).append(text)
+        self.say(f"    [yellow]{escape(text)}[/]")
 
     def say(self, line: str = "") -> None:
         """Print a line for a person."""

@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -22,6 +23,15 @@ from ml.errors import HeadwaterError
 OnStep = Callable[[str, float], None]
 # What is under way, how much of it is done, of how much (None: that is not known), and a few words.
 OnProgress = Callable[[str, int, int | None, str], None]
+
+
+@dataclass(frozen=True)
+class Told:
+    """Who hears of a run: of steps done, of progress within one, of what is worth a remark."""
+
+    step: OnStep
+    progress: OnProgress
+    remark: Callable[[str], None]
 
 
 PID_TAG = "headwater/pid"
@@ -62,7 +72,7 @@ class Graph:
             self._assets = definitions.resolve_asset_graph()
         self._new_run_id = make_new_run_id
 
-    def run(self, segment: Segment, on_step: OnStep, on_progress: OnProgress) -> str:
+    def run(self, segment: Segment, told: Told) -> str:
         """Run everything that the segment's files touch; the run's id.
 
         Raises:
@@ -72,9 +82,9 @@ class Graph:
         from assets.automation import run_tags, selection
 
         keys = list(selection(segment, self._assets))
-        return self._run(str(segment), run_tags(segment), keys, _Steps(on_step, on_progress))
+        return self._run(str(segment), run_tags(segment), keys, _Steps(told))
 
-    def run_models(self, version: str, on_step: OnStep, on_progress: OnProgress) -> str:
+    def run_models(self, version: str, told: Told) -> str:
         """Train the models that their policy says are due, as after a declaration changed; the run's id.
 
         Raises as `run` does.
@@ -82,7 +92,7 @@ class Graph:
         from assets.automation import models
         from assets.keys import FILES_TAG
 
-        keys, steps = list(models(self._assets)), _Steps(on_step, on_progress)
+        keys, steps = list(models(self._assets)), _Steps(told)
         return self._run("the models", {FILES_TAG: version}, keys, steps)
 
     def _run(self, title: str, tags: dict[str, str], keys: list[Any], steps: "_Steps") -> str:
@@ -137,12 +147,11 @@ def heeding_interrupts() -> Iterator[None]:
 
 
 class _Steps:
-    """Hears a run's events: how long steps that made something took, why one failed, how far a search is."""
+    """Hears a run's events: what steps took, why one failed, how far a search is, why a champion stays."""
 
-    def __init__(self, on_step: OnStep, on_progress: OnProgress) -> None:
+    def __init__(self, told: Told) -> None:
         self.reasons: list[str] = []
-        self._on_step = on_step
-        self._on_progress = on_progress
+        self._told = told
         self._began: dict[str, float] = {}
         self._made: set[str] = set()
 
@@ -153,11 +162,11 @@ class _Steps:
         if event.is_step_start:
             self._began[event.step_key] = time.monotonic()
         elif event.is_asset_observation:
-            self._hear_search(event.step_key, event.asset_observation_data.asset_observation.metadata)
+            self._hear_observation(event.step_key, event.asset_observation_data.asset_observation)
         elif event.is_successful_output:
             self._made.add(event.step_key)
         elif event.is_step_success and event.step_key in self._made:
-            self._on_step(
+            self._told.step(
                 event.step_key, time.monotonic() - self._began.get(event.step_key, time.monotonic())
             )
         elif event.is_step_failure:
@@ -166,9 +175,12 @@ class _Steps:
                 error = error.cause
             self.reasons.append(f"{event.step_key}: {error.message.strip() if error else event.message}")
 
-    def _hear_search(self, step: str, metadata: Any) -> None:
-        from assets.keys import SEARCH_TRIALS, SEARCHED
+    def _hear_observation(self, step: str, observation: Any) -> None:
+        from assets.keys import REFUSED, SEARCH_TRIALS, SEARCHED
 
+        metadata = observation.metadata
+        if REFUSED in metadata:
+            self._told.remark(f"{observation.asset_key.to_user_string()} stays: {metadata[REFUSED].value}")
         if SEARCHED in metadata:
             in_all = metadata[SEARCH_TRIALS].value if SEARCH_TRIALS in metadata else None
-            self._on_progress(step, metadata[SEARCHED].value, in_all, metadata["search"].value)
+            self._told.progress(step, metadata[SEARCHED].value, in_all, metadata["search"].value)

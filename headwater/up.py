@@ -20,7 +20,7 @@ from headwater.console import Note, Voice
 from headwater.errors import NothingToServe, RunFailed, UpWithFailures
 from headwater.instance import make_instance
 from headwater.land import land_with_bar
-from headwater.run import Graph, end_dead_runs, heeding_interrupts
+from headwater.run import Graph, Told, end_dead_runs, heeding_interrupts
 from headwater.stack import Process, Running, Stack
 from ml.arrivals import Segment, due_segments, stale_segments
 from ml.computed import Computed
@@ -162,7 +162,7 @@ def _compute(
         graph = graph or _loaded(voice)
         for segment in segments:
             tried.add(segment.digest)
-            _run(voice, f"run {segment}", partial(graph.run, segment, voice.substep, voice.advance), failures)
+            _run(voice, f"run {segment}", partial(graph.run, segment, _told(voice)), failures)
         if not failures:
             return []
     if graph and not tried:
@@ -175,9 +175,7 @@ def _train(voice: Voice, settings: Settings, graph: Graph, failures: list[Headwa
     asked, version = settings.home / "run" / "models_asked", services.code_version(settings)
     if asked.exists() and asked.read_text() == version:
         return
-    _run(
-        voice, "train what is due", partial(graph.run_models, version, voice.substep, voice.advance), failures
-    )
+    _run(voice, "train what is due", partial(graph.run_models, version, _told(voice)), failures)
     asked.write_text(version)
 
 
@@ -202,6 +200,10 @@ def _run(voice: Voice, title: str, run: Callable[[], str], failures: list[Headwa
             failures.append(failure)
             note.fail()
             voice.say(f"[red]{escape(str(failure))}[/]")
+
+
+def _told(voice: Voice) -> Told:
+    return Told(voice.substep, voice.advance, voice.remark)
 
 
 def _bento(voice: Voice, settings: Settings, failures: list[HeadwaterError]) -> str:

@@ -48,6 +48,11 @@ class Decision:
     test: PairedTest | None = None
 
     @property
+    def is_fit(self) -> bool:
+        """Whether the declared floors are reached; the last reason is the one about the champion."""
+        return all(reason.is_met for reason in self.reasons[:-1])
+
+    @property
     def text(self) -> str:
         """What decided: the rules not met, or all when all are met."""
         decisive = [reason.text for reason in self.reasons if reason.is_met == self.promote]

@@ -11,9 +11,10 @@ import dagster as dg
 
 from assets.components import model_metadata as metadata
 from assets.components.model_steps import Steps
-from assets.keys import STALE_TAG, is_automated, model_key
+from assets.keys import REFUSED, STALE_TAG, is_automated, model_key
 from assets.resources import Platform
 from ml.errors import MadeByOtherCode
+from ml.gate import Decision
 from ml.search import Progress
 
 Value = dict[str, Any]
@@ -122,7 +123,10 @@ def evaluation(steps: Steps, shown: Shown) -> dg.AssetsDefinition:
         "gate",
         asset=shown.key("evaluation"),
         blocking=True,
-        description="The candidate reaches the declared floor and holds against the champion on equal rows.",
+        description=(
+            "The candidate reaches the declared floor, or else the run fails; and it holds against the "
+            "champion on equal rows, or else the champion stays, which is a warning and no failure."
+        ),
     )
 
     @dg.asset(
@@ -138,7 +142,7 @@ def evaluation(steps: Steps, shown: Shown) -> dg.AssetsDefinition:
         yield dg.AssetCheckResult(
             check_name=gate.name,
             passed=judged.decision.promote,
-            severity=dg.AssetCheckSeverity.ERROR,
+            severity=_severity(judged.decision),
             description=judged.decision.text,
             metadata={f"rule {n}": reason.text for n, reason in enumerate(judged.decision.reasons, 1)},
         )
@@ -149,11 +153,15 @@ def evaluation(steps: Steps, shown: Shown) -> dg.AssetsDefinition:
 def champion(steps: Steps, shown: Shown) -> dg.AssetsDefinition:
     """The promotion: one transaction in the ledger."""
 
-    @dg.asset(**shown.of("champion", shown.ledger_kind), ins=shown.takes("evaluation"))
-    def _champion(platform: Platform, evaluation: Value) -> dg.MaterializeResult:
+    @dg.asset(**shown.of("champion", shown.ledger_kind), ins=shown.takes("evaluation"), output_required=False)
+    def _champion(context: dg.AssetExecutionContext, platform: Platform, evaluation: Value) -> Iterator[Any]:
         """The promoted version: the one that the endpoint answers with, by the ledger and nothing else."""
         outcome = steps.settle(platform, evaluation)
-        return dg.MaterializeResult(
+        if outcome.kind == "refused":
+            shown_outcome = {REFUSED: outcome.text} | metadata.of_outcome(outcome)
+            yield dg.AssetObservation(context.asset_key, metadata=shown_outcome)
+            return
+        yield dg.MaterializeResult(
             value={"version": outcome.champion},
             data_version=dg.DataVersion(str(outcome.champion)[:16]),
             metadata=metadata.of_outcome(outcome),
@@ -176,6 +184,11 @@ def bento(steps: Steps, shown: Shown) -> dg.AssetsDefinition:
         )
 
     return _bento
+
+
+def _severity(decision: Decision) -> dg.AssetCheckSeverity:
+    """Below the floor something is wrong; to prove no better than the champion is what most retrains do."""
+    return dg.AssetCheckSeverity.WARN if decision.is_fit else dg.AssetCheckSeverity.ERROR
 
 
 def endpoint(shown: Shown) -> dg.AssetSpec:

@@ -36,6 +36,7 @@ class Project:
     ui_port: int
     endpoint_port: int
     code_port: int
+    root: Path = ROOT
 
     @property
     def env(self) -> dict[str, str]:
@@ -46,7 +47,7 @@ class Project:
             if not name.startswith(("HEADWATER_", "DAGSTER_"))
         }
         return kept | {
-            "HEADWATER_PROJECT": str(ROOT),
+            "HEADWATER_PROJECT": str(self.root),
             "HEADWATER_HOME": str(self.home),
             "HEADWATER_LANDING": str(self.landing),
             "HEADWATER_UI_PORT": str(self.ui_port),
@@ -68,7 +69,13 @@ class Project:
         """Run a command of the project; one that fails is told with what it said, unless that is expected."""
         command = [sys.executable, "-m", "headwater", *args]
         done = subprocess.run(
-            command, cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=timeout_s, check=False
+            command,
+            cwd=self.root,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
         )
         assert not check or done.returncode == 0, f"headwater {' '.join(args)}\n{done.stdout}{done.stderr}"
         return done
@@ -84,8 +91,8 @@ class Project:
     def predict(self, instances: list[dict[str, Any]]) -> Answer:
         return ask(f"{self.endpoint}/predict", {"instances": instances})
 
-    def champion(self) -> str:
-        version: str = self.status()["champions"]["late_arrival"]["version"]
+    def champion(self, model: str = "late_arrival") -> str:
+        version: str = self.status()["champions"][model]["version"]
         return version
 
     def graphql(self, query: str, **variables: Any) -> Any:
