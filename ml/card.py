@@ -5,6 +5,7 @@ The headings follow Mitchell et al. 2019 (arXiv:1810.03993). It repeats what was
 
 from collections.abc import Iterator
 
+from ml.analysis.contributions import Contributions
 from ml.analysis.thresholds import cheapest
 from ml.bundle import Bundle
 from ml.evaluation import Evaluation
@@ -90,8 +91,18 @@ def _acting(bundle: Bundle, evaluation: Evaluation) -> Iterator[str]:
 
 
 def _importances(evaluation: Evaluation) -> Iterator[str]:
+    found = evaluation.contributions
+    adds = {one.feature: one.mean for one in found.features} if isinstance(found, Contributions) else {}
     for one in evaluation.importances[:_SHOWN]:
-        yield f"- `{one.feature}`: {one.gain_share:.1%} of the gain"
+        moves = f", moves the raw score by {adds[one.feature]:.3f} in the mean" if adds else ""
+        yield f"- `{one.feature}`: {one.gain_share:.1%} of the gain{moves}"
+    others = [name for name in list(adds)[:_SHOWN] if name not in _first(evaluation)]
+    if others:
+        yield f"- Single scores it moves much by too: {', '.join(f'`{name}`' for name in others)}."
+
+
+def _first(evaluation: Evaluation) -> list[str]:
+    return [one.feature for one in evaluation.importances[:_SHOWN]]
 
 
 def _limits(bundle: Bundle, evaluation: Evaluation) -> Iterator[str]:

@@ -378,6 +378,7 @@ class EngineRefused(HeadwaterError):
     """The engine's library refused parameters, data or a model text."""
 
     def __init__(self, engine: str, act: str, reason: str) -> None:
+        self.reason = reason.strip()
         super().__init__(
             f'Engine "{engine}" refused to {act}: {reason.strip()}. '
             "Correct engine.parameters in the model's declaration, or the bundle if it was to be loaded."

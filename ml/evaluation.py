@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ml import canonical
 from ml.analysis.analysis import Analysis, analyse
 from ml.analysis.changes import Change, changes
+from ml.analysis.contributions import Contributions, contributions
 from ml.analysis.curves import Bin, Confusion, Curve, bins, confusion, errors, roc_and_pr
 from ml.analysis.outcomes import outcomes
 from ml.analysis.periods import Period, periods
@@ -64,6 +65,7 @@ class Evaluation:
 
     `champion` is the version it stood beside (None: there was none). Unless that is this version itself,
     `comparison` holds, or `not_comparable` says why there is none. `changes` are what is other than in it.
+    `contributions` are of features to the scores of some test rows, or why there are none.
     """
 
     model: str
@@ -91,6 +93,7 @@ class Evaluation:
     changes: tuple[Change, ...]
     comparison: Comparison | None
     not_comparable: str | None
+    contributions: Contributions | str = "they were not measured"
 
     @property
     def id(self) -> str:
@@ -171,6 +174,7 @@ def evaluate(
         changes=changes(scorer.bundle, champion.bundle) if champion else (),
         comparison=beside if isinstance(beside, Comparison) else None,
         not_comparable=beside if isinstance(beside, str) else None,
+        contributions=contributions(scorer.fitted, scorer.contract, test),
     )
 
 

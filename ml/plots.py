@@ -7,41 +7,19 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ml.analysis.contributions import Contributions
 from ml.analysis.periods import Period
 from ml.analysis.thresholds import cheapest
 from ml.evaluation import Evaluation
 from ml.metrics import first_metric
+from ml.plot_style import CANDIDATE, CHAMPION, MUTED, STYLE, VARIABLES
+from ml.plots_features import contributions, importances
 
-INK, MUTED, GRID = "#1f2933", "#6b7785", "#d9dee5"
-CANDIDATE, CHAMPION = "#2563c9", "#c9741a"
-# The SVG names its colours by CSS variable, so that the page's light or dark scheme decides them.
-_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", CANDIDATE: "candidate", CHAMPION: "champion"}
-_STYLE: Mapping[str, Any] = {
-    "font.family": ["DejaVu Sans"],
-    "font.size": 9,
-    "svg.fonttype": "none",
-    "axes.edgecolor": GRID,
-    "axes.labelcolor": MUTED,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.6,
-    "text.color": INK,
-    "xtick.color": GRID,
-    "ytick.color": GRID,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": MUTED,
-    "lines.linewidth": 1.6,
-    "lines.solid_capstyle": "round",
-    "legend.frameon": False,
-}
-_MAX_FEATURES = 20
 _MAX_NUMBERED = 10
 _TAIL = 0.01
 
@@ -57,20 +35,29 @@ class Picture:
 
 
 def draw(evaluation: Evaluation) -> dict[str, Picture]:
-    """The task's pictures by name, in the order to show them: over_time and importances for every task.
+    """The task's pictures by name, in the order to show them.
 
-    Beside them calibration, roc, pr and cost for binary, numbers and errors for regression, calibration and
-    confusion for multiclass.
+    For every task over_time, importances, and contributions where there are any. Beside them calibration,
+    roc, pr and cost for binary, numbers and errors for regression, calibration and confusion for multiclass.
     """
+    names = list(_PICTURES[evaluation.task])
+    if isinstance(evaluation.contributions, Contributions):
+        names.append("contributions")
+    return {
+        name: picture(name, partial(_PAINTERS[name], evaluation=evaluation), evaluation.version)
+        for name in names
+    }
+
+
+def picture(name: str, painter: Callable[[Any], tuple[str, str]], salt: str) -> Picture:
+    """What a painter, which gives title and alternative text, puts on a figure; `salt` makes ids repeat."""
     import matplotlib as mpl
 
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": evaluation.version}):
-        return {name: _picture(name, _PAINTERS[name], evaluation) for name in _PICTURES[evaluation.task]}
+    with mpl.rc_context({**STYLE, "svg.hashsalt": salt}):
+        return _picture(name, painter)
 
 
-def _picture(
-    name: str, painter: Callable[[Any, Evaluation], tuple[str, str]], evaluation: Evaluation
-) -> Picture:
+def _picture(name: str, painter: Callable[[Any], tuple[str, str]]) -> Picture:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -78,9 +65,9 @@ def _picture(
     figure = Figure(figsize=(5.6, 4.0))
     figure.subplots_adjust(left=0.11, right=0.97, top=0.95, bottom=0.12)
     canvas = FigureCanvasAgg(figure)
-    title, alt = painter(figure, evaluation)
+    title, alt = painter(figure)
     svg = io.StringIO()
-    figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    figure.savefig(svg, format="svg", dpi=160, transparent=True, metadata={"Date": None, "Creator": None})
     figure.dpi = 100
     canvas.draw()
     return Picture(title, alt, _png(canvas.buffer_rgba()), _inline(svg.getvalue(), name, alt))
@@ -104,7 +91,7 @@ def _inline(svg: str, name: str, alt: str) -> str:
     body = re.sub(r'(<svg\b[^>]*?) height="[^"]*"', r"\1", body, count=1)
     body = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", body)
     body = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", body)
-    for colour, variable in _VARIABLES.items():
+    for colour, variable in VARIABLES.items():
         body = body.replace(colour, f"var(--{variable})")
     return body.replace("<svg", f'<svg role="img" aria-label="{alt}"', 1)
 
@@ -246,21 +233,6 @@ def _key(axes: Any, names: tuple[tuple[str, str], ...]) -> None:
         axes.text(1 - 0.18 * place, 1.03, name, color=colour, ha="right", transform=axes.transAxes)
 
 
-def _importances(figure: Any, evaluation: Evaluation) -> tuple[str, str]:
-    shown = evaluation.importances[:_MAX_FEATURES][::-1]
-    widest = max(len(one.feature) for one in shown)
-    figure.subplots_adjust(left=min(0.6, 0.03 + 0.0118 * widest))
-    axes = figure.subplots()
-    shares = [one.gain_share * 100 for one in shown]
-    axes.barh(range(len(shown)), shares, color=CANDIDATE, height=0.68)
-    axes.set_yticks(range(len(shown)), [one.feature for one in shown], fontsize=7.5)
-    axes.set(xlabel="share of gain, %", ylim=(-0.6, len(shown) - 0.4))
-    axes.tick_params(axis="y", length=0, labelcolor=INK)
-    axes.grid(visible=False, axis="y")
-    first = evaluation.importances[0]
-    return "Importances", f"Share of gain by feature; first {first.feature} with {first.gain_share:.1%}"
-
-
 def _cost(figure: Any, evaluation: Evaluation) -> tuple[str, str]:
     axes = figure.subplots()
     curve, least = evaluation.analysis.thresholds, cheapest(evaluation.analysis.thresholds)
@@ -272,7 +244,7 @@ def _cost(figure: Any, evaluation: Evaluation) -> tuple[str, str]:
     return "Cost", f"Mean cost of a row over the threshold above which one acts, {said}"
 
 
-_PAINTERS: Mapping[str, Callable[[Any, Evaluation], tuple[str, str]]] = {
+_PAINTERS: Mapping[str, Callable[..., tuple[str, str]]] = {
     "roc": _roc,
     "pr": _pr,
     "calibration": _calibration,
@@ -281,7 +253,8 @@ _PAINTERS: Mapping[str, Callable[[Any, Evaluation], tuple[str, str]]] = {
     "confusion": _confusion,
     "over_time": _over_time,
     "cost": _cost,
-    "importances": _importances,
+    "importances": importances,
+    "contributions": contributions,
 }
 _PICTURES: Mapping[str, tuple[str, ...]] = {
     "binary": ("over_time", "calibration", "roc", "pr", "cost", "importances"),

@@ -15,10 +15,10 @@ from ml.evaluation import Evaluation
 from ml.gate import Decision, PairedTest
 from ml.metrics import METRICS
 from ml.plots import Picture
-from ml.report_html import count, folded, number, table
+from ml.report_html import folded, number, table
 from ml.report_style import CSS
 
-_APART = ("cost", "importances")  # which stand in sections of their own
+_APART = ("cost", "importances", "contributions")  # which stand in sections of their own
 _FEATURE_HEADER = ("feature", "type", "unit", "range in training", "missing", "description")
 
 
@@ -36,7 +36,7 @@ def render(
             _section("Curves", f'<div class="pictures">{_figures(pictures, curves)}</div>'),
             _section("Where it is worse", parts.slices(evaluation, gate.against_champion.metric)),
             *_costs(evaluation, pictures),
-            _section("Importances", _importances(evaluation, pictures)),
+            _section("Importances", parts.importances(evaluation, _figures(pictures, _APART[1:]))),
             _section("Most wrong", parts.cases(evaluation)),
             _section("Changed since the champion", parts.changes(evaluation)),
             _section("Data", _data(bundle, evaluation)),
@@ -141,13 +141,8 @@ def _figures(pictures: Mapping[str, Picture], names: Iterable[str]) -> str:
     return "".join(
         f"<figure><figcaption>{escape(pictures[name].title)}</figcaption>{pictures[name].svg}</figure>"
         for name in names
+        if name in pictures
     )
-
-
-def _importances(evaluation: Evaluation, pictures: Mapping[str, Picture]) -> str:
-    rows = [[one.feature, f"{one.gain_share:.2%}", count(one.n_splits)] for one in evaluation.importances]
-    every = table(["feature", "share of gain", "splits"], rows, numeric=(1, 2), names=True)
-    return _figures(pictures, ("importances",)) + folded("all features", every)
 
 
 def _data(bundle: Bundle, evaluation: Evaluation) -> str:

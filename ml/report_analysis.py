@@ -1,15 +1,16 @@
-"""The parts of a report about an analysis: slices, costs, cases, and what changed.
+"""The parts of a report about an analysis: slices, costs, features, cases, and what changed.
 
 The page around them is `report`'s; what is measured, `ml.analysis`'.
 """
 
 from html import escape
 
+from ml.analysis.contributions import Contributions
 from ml.analysis.slices import Slice
 from ml.analysis.thresholds import cheapest
 from ml.evaluation import Evaluation
 from ml.metrics import metric_of
-from ml.report_html import folded, number, table
+from ml.report_html import count, folded, number, table
 
 _SHOWN_SLICES = 12
 _SHOWN_FEATURES = 8
@@ -73,6 +74,25 @@ def costs(evaluation: Evaluation, figure: str) -> str:
     header = ("threshold", "acted on", "precision", "recall", "mean cost of a row")
     said = f"It costs least, {number(least.cost)} a row, to act on scores from {least.at:.2f} on."
     return f"<p>{escape(said)}</p>{figure}{table(header, rows, numeric=range(5))}"
+
+
+def importances(evaluation: Evaluation, figures: str) -> str:
+    """What mattered while fitting, and what features add to single predictions."""
+    found = evaluation.contributions
+    adds = {one.feature: one.mean for one in found.features} if isinstance(found, Contributions) else {}
+    rows = [
+        [one.feature, f"{one.gain_share:.2%}", count(one.n_splits), number(adds.get(one.feature))]
+        for one in evaluation.importances
+    ]
+    header = ("feature", "share of gain", "splits", "mean contribution")
+    every = folded("all features", table(header, rows, numeric=(1, 2, 3), names=True))
+    said = (
+        f"No contributions to single predictions: {found}."
+        if isinstance(found, str)
+        else f"Contributions are SHAP values on {found.n_rows} of the test rows, which sum to the raw score; "
+        "the mean is of their size, either way."
+    )
+    return f'<div class="pictures">{figures}</div><p>{escape(said)}</p>{every}'
 
 
 def cases(evaluation: Evaluation) -> str:

@@ -11,6 +11,7 @@ import dagster as dg
 
 from assets.components.model_steps import Judged
 from assets.keys import SEARCH_TRIALS, SEARCHED
+from ml.analysis.contributions import Contributions
 from ml.bundle import Bundle
 from ml.evaluation import Evaluation
 from ml.gate import PairedTest
@@ -138,9 +139,16 @@ def of_test(test: PairedTest | None) -> Metadata:
 
 
 def _importances(evaluation: Evaluation) -> list[dg.TableRecord]:
+    found = evaluation.contributions
+    adds = {one.feature: one.mean for one in found.features} if isinstance(found, Contributions) else {}
     return [
         dg.TableRecord(
-            {"feature": one.feature, "gain_share": round(one.gain_share, 4), "splits": one.n_splits or 0}
+            {
+                "feature": one.feature,
+                "gain_share": round(one.gain_share, 4),
+                "splits": one.n_splits or 0,
+                "mean_contribution": round(adds[one.feature], 4) if adds else "",
+            }
         )
         for one in evaluation.importances[:_TOP_FEATURES]
     ]

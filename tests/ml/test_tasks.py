@@ -114,7 +114,7 @@ def test_its_report_shows_what_its_task_has(made: tuple[Bundle, TrainingSet, Eva
         "multiclass": {"calibration", "confusion"},
         "ranking": set(),
     }[judged.task]
-    assert set(pictures) == own | {"over_time", "importances"}
+    assert set(pictures) == own | {"over_time", "importances", "contributions"}
     page = render(bundle, judged, decide(judged, bundle.declaration.gate), pictures)
     assert "baseline (linear)" in page
     assert all(metric.title in page for metric in METRICS[judged.task].values())
