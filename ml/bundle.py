@@ -21,6 +21,7 @@ INDEX = "bundle.json"
 _IDENTITY = ("contract.json", "declaration.json", "features.sql", "receipt.json")
 FILES = (*_IDENTITY, "origin.json")  # beside the model itself, whose file is named by its engine
 _MODELS = tuple(sorted(engine.file for engine in ENGINES.values()))
+CALIBRATION = "calibration.json"  # where one is declared; part of the version
 BESIDE = ("provenance.json",)  # where it is kept; a bundle that no project made has none
 
 
@@ -38,7 +39,8 @@ class Bundle:
     @cached_property
     def version(self) -> str:
         """SHA-256 over names and digests of the files that make the model, 64 hex digits."""
-        names = sorted((*_IDENTITY, *self._model_files))
+        also = [name for name in (CALIBRATION,) if name in self.files]
+        names = sorted((*_IDENTITY, *also, *self._model_files))
         lines = (f"{canonical.digest(self.files[name])}  {name}\n" for name in names)
         return canonical.digest("".join(lines))
 
@@ -76,6 +78,11 @@ class Bundle:
     def fitted(self) -> str:
         """The engine's text of the model; its file is named by the engine."""
         return self.files[self._model_files[0]].decode()
+
+    @property
+    def calibration(self) -> str | None:
+        """The text of the step from score to probability; None where none is declared."""
+        return self.files[CALIBRATION].decode() if CALIBRATION in self.files else None
 
     @property
     def engine(self) -> str:
@@ -116,7 +123,7 @@ def verified(files: Mapping[str, bytes], place: str, version: str | None = None)
         raise BundleRefused(place, INDEX, "it is missing, so that nothing says the bundle is complete")
     index = _index(files[INDEX], place)
     for name in sorted(set(FILES) | set(index["files"]) | set(files) - {INDEX}):
-        if name not in (*FILES, *BESIDE, *_MODELS) or name not in index["files"]:
+        if name not in (*FILES, CALIBRATION, *BESIDE, *_MODELS) or name not in index["files"]:
             raise BundleRefused(place, name, "it is no file of this format, or the index doesn't name it")
         if name not in files:
             raise BundleRefused(place, name, "it is missing")

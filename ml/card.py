@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ml.analysis.contributions import Contributions
 from ml.analysis.thresholds import cheapest
+from ml.analysis.uncalibrated import gap
 from ml.bundle import Bundle
 from ml.evaluation import Evaluation
 from ml.gate import Decision
@@ -66,6 +67,11 @@ def _metrics(evaluation: Evaluation) -> Iterator[str]:
         interval = f"{sure.low:.4f} to {sure.high:.4f}" if sure else ""
         yield f"| {metric.title} | {evaluation.metrics[name]:.4f} | {interval} |"
     yield ""
+    before = evaluation.uncalibrated
+    if before:
+        yield f"Scores are calibrated ({before.method}, on {before.first_day} to {before.last_day}):"
+        yield f"the mean gap of score and outcome was {gap(before.calibration):.4f} and is"
+        yield f"{gap(evaluation.calibration):.4f}."
     yield f"Intervals are by drawing the {evaluation.n_days} test days again."
 
 

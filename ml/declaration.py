@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from ml import canonical
 from ml.declared import Declared, Name, one_of, parameter_problems
+from ml.declared_calibration import Calibration
 from ml.declared_gate import AgainstChampion, Gate
 from ml.declared_search import Range, Search
 from ml.engines import ENGINES
@@ -126,6 +127,7 @@ class ModelDeclaration(Declared):
     split: Split
     engine: EngineChoice
     search: Search | None = None
+    calibration: Calibration | None = None
     gate: Gate
     retrain: Retrain
     slices: Slices | None = None
@@ -152,6 +154,8 @@ class ModelDeclaration(Declared):
         )
         if self.search:
             yield from self.search.problems(engine)
+        if self.calibration:
+            yield from self.calibration.problems(self.task)
         own = {self.key, "prediction_at", "day", self.label.column, self.label.group}
         for i, name in enumerate(self.features.columns):
             if name in own:
@@ -180,7 +184,8 @@ class ModelDeclaration(Declared):
     @property
     def training_code(self) -> str:
         """A digest of what training reads: another gate or retrain policy is the same model."""
-        return self._digest("name", "entity", "task", "features", "label", "split", "engine", "search")
+        also = ("calibration",) if self.calibration else ()
+        return self._digest("name", "entity", "task", "features", "label", "split", "engine", "search", *also)
 
     @property
     def gate_code(self) -> str:
@@ -236,6 +241,7 @@ _PARTS: Mapping[tuple[str, ...], type[Declared]] = {
     ("gate",): Gate,
     ("gate", "against_champion"): AgainstChampion,
     ("search",): Search,
+    ("calibration",): Calibration,
     ("retrain",): Retrain,
     ("slices",): Slices,
     ("costs",): Costs,

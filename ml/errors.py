@@ -374,6 +374,17 @@ class OneClass(HeadwaterError):
         )
 
 
+class CalibrationUnfit(HeadwaterError):
+    """The rows set aside to calibrate on hold too little to do so."""
+
+    def __init__(self, model: str, code: int, n_rows: int, days: int) -> None:
+        super().__init__(
+            f'Model "{model}" can\'t be calibrated: class {code} is the label of none or all of the '
+            f"{n_rows:,} rows of the newest {days} training days. Raise calibration.days, or leave "
+            "calibration out."
+        )
+
+
 class EngineRefused(HeadwaterError):
     """The engine's library refused parameters, data or a model text."""
 

@@ -19,6 +19,7 @@ from ml.analysis.contributions import Contributions, contributions
 from ml.analysis.curves import Bin, Confusion, Curve, bins, confusion, errors, roc_and_pr
 from ml.analysis.outcomes import outcomes
 from ml.analysis.periods import Period, periods
+from ml.analysis.uncalibrated import Uncalibrated, uncalibrated
 from ml.engines import BASELINE
 from ml.engines.protocol import Fitted, Importance
 from ml.errors import MadeByOtherEngine
@@ -66,6 +67,7 @@ class Evaluation:
     `champion` is the version it stood beside (None: there was none). Unless that is this version itself,
     `comparison` holds, or `not_comparable` says why there is none. `changes` are what is other than in it.
     `contributions` are of features to the scores of some test rows, or why there are none.
+    `uncalibrated` is what the scores were before a declared calibration.
     """
 
     model: str
@@ -94,6 +96,7 @@ class Evaluation:
     comparison: Comparison | None
     not_comparable: str | None
     contributions: Contributions | str = "they were not measured"
+    uncalibrated: Uncalibrated | None = None
 
     @property
     def id(self) -> str:
@@ -174,6 +177,7 @@ def evaluate(
         changes=changes(scorer.bundle, champion.bundle) if champion else (),
         comparison=beside if isinstance(beside, Comparison) else None,
         not_comparable=beside if isinstance(beside, str) else None,
+        uncalibrated=uncalibrated(scorer.fitted, scorer.contract, test, labels),
         contributions=contributions(scorer.fitted, scorer.contract, test),
     )
 

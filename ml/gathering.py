@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from ml.bundle import Bundle
 from ml.canonical import digest
 from ml.computed import Computed
-from ml.engines import ENGINES
+from ml.declaration import ModelDeclaration
 from ml.errors import NothingPublished
 from ml.labelled_rows import E, Published
 from ml.lake import published as lake
@@ -43,6 +43,7 @@ from ml.sources.catalogue import declared_sources
 from ml.sources.declaration import Source
 from ml.sources.kept import Version, name_of
 from ml.split import Span
+from ml.training import versions_of
 from ml.training_set import Manifest, TrainingSet
 
 _LIBRARIES = ("duckdb", "numpy", "pyarrow")
@@ -182,13 +183,13 @@ def predictions_sha256(bundle: Bundle, rows: TrainingSet) -> str:
     return digest(np.ascontiguousarray(scores, dtype="<f8").tobytes())
 
 
-def environment_now(project: Path, engine: str) -> Environment:
+def environment_now(project: Path, declaration: ModelDeclaration) -> Environment:
     """What would train now."""
     lock = project / "requirements.lock"
     commit, is_changed = _commit(project)
     return Environment(
         versions={
-            **ENGINES[engine].versions(),
+            **versions_of(declaration),
             **{name: version(name) for name in _LIBRARIES},
             "python": platform.python_version(),
         },

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from ml.analysis.contributions import Contributions
+from ml.analysis.curves import Bin
 from ml.analysis.periods import Period
 from ml.analysis.thresholds import cheapest
+from ml.analysis.uncalibrated import gap
 from ml.evaluation import Evaluation
 from ml.metrics import first_metric
 from ml.plot_style import CANDIDATE, CHAMPION, MUTED, STYLE, VARIABLES
@@ -126,20 +128,28 @@ def _pr(figure: Any, evaluation: Evaluation) -> tuple[str, str]:
 
 def _calibration(figure: Any, evaluation: Evaluation) -> tuple[str, str]:
     axes = figure.subplots()
-    predicted = [one.score_mean for one in evaluation.calibration]
-    observed = [one.label_mean for one in evaluation.calibration]
-    top = min(1.0, max(*predicted, *observed) * 1.08 + 0.01)
+    before = evaluation.uncalibrated.calibration if evaluation.uncalibrated else ()
+    every = [
+        value for one in (*evaluation.calibration, *before) for value in (one.score_mean, one.label_mean)
+    ]
+    top = min(1.0, max(every) * 1.08 + 0.01)
     axes.plot([0, top], [0, top], color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
-    axes.plot(predicted, observed, color=CANDIDATE, marker="o", markersize=4)
+    said = f"mean gap {gap(evaluation.calibration):.3f}"
+    if before:
+        _bins(axes, before, CHAMPION)
+        said += f", before calibration {gap(before):.3f}"
+        axes.text(0.02, 0.95, "before calibration", color=CHAMPION, transform=axes.transAxes)
+        axes.text(0.02, 0.90, "after", color=CANDIDATE, transform=axes.transAxes)
+    _bins(axes, evaluation.calibration, CANDIDATE)
     axes.set(xlim=(0, top), ylim=(0, top), xlabel="mean score", ylabel="share that came true")
-    gaps = [one.n_rows * abs(one.score_mean - one.label_mean) for one in evaluation.calibration]
-    error = sum(gaps) / evaluation.n_rows
-    axes.text(0.97 * top, 0.06 * top, f"mean gap {error:.3f}", ha="right", fontsize=12)
+    axes.text(0.97 * top, 0.06 * top, said, ha="right", fontsize=12 if not before else 10)
     groups = len(evaluation.calibration)
-    return (
-        "Calibration",
-        f"Share that came true over mean score in {groups} equal groups, mean gap {error:.3f}",
-    )
+    return "Calibration", f"Share that came true over mean score in {groups} equal groups, {said}"
+
+
+def _bins(axes: Any, curve: tuple[Bin, ...], colour: str) -> None:
+    points = [one.score_mean for one in curve], [one.label_mean for one in curve]
+    axes.plot(*points, color=colour, marker="o", markersize=4)
 
 
 def _numbers(figure: Any, evaluation: Evaluation) -> tuple[str, str]:

@@ -34,6 +34,7 @@ def render(
             _section("Gate", _reasons(decision) + _test(decision.test)),
             _section("Metrics", _metrics(bundle, evaluation)),
             _section("Curves", f'<div class="pictures">{_figures(pictures, curves)}</div>'),
+            *_calibration(evaluation),
             _section("Where it is worse", parts.slices(evaluation, gate.against_champion.metric)),
             *_costs(evaluation, pictures),
             _section("Importances", parts.importances(evaluation, _figures(pictures, _APART[1:]))),
@@ -52,6 +53,11 @@ def render(
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<style>{CSS}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
+
+
+def _calibration(evaluation: Evaluation) -> Iterator[str]:
+    if evaluation.uncalibrated:
+        yield _section("Calibration before and after", parts.calibration(evaluation, evaluation.uncalibrated))
 
 
 def _costs(evaluation: Evaluation, pictures: Mapping[str, Picture]) -> Iterator[str]:

@@ -8,8 +8,9 @@ from html import escape
 from ml.analysis.contributions import Contributions
 from ml.analysis.slices import Slice
 from ml.analysis.thresholds import cheapest
+from ml.analysis.uncalibrated import Uncalibrated, gap
 from ml.evaluation import Evaluation
-from ml.metrics import metric_of
+from ml.metrics import METRICS, metric_of
 from ml.report_html import count, folded, number, table
 
 _SHOWN_SLICES = 12
@@ -55,6 +56,23 @@ def _slice(one: Slice) -> list[str]:
     known = ["" if value is None else number(value) for value in (one.metric, one.worse_by)]
     means = [number(one.label_mean), number(one.score_mean)]
     return [one.column, one.value, f"{one.n_rows:,}", *means, *known, interval]
+
+
+def calibration(evaluation: Evaluation, before: Uncalibrated) -> str:
+    """What the calibration step changed."""
+    rows = [
+        [metric.title, number(before.metrics[name]), number(evaluation.metrics[name])]
+        for name, metric in METRICS[evaluation.task].items()
+    ]
+    if "calibration_error" not in evaluation.metrics:
+        rows.append(
+            ["Mean gap of score and outcome", *(number(gap(one.calibration)) for one in (before, evaluation))]
+        )
+    said = (
+        f"Fitted ({before.method}) on {before.n_rows:,} rows, {before.first_day} to {before.last_day}, "
+        "which the engine was not fitted on; measured on the test rows."
+    )
+    return f"<p>{escape(said)}</p>{table(('metric', 'before', 'after'), rows, numeric=(1, 2))}"
 
 
 def costs(evaluation: Evaluation, figure: str) -> str:

@@ -194,7 +194,7 @@ class Reproduction:
         """Train on rows that are as they were, whichever way they came; None when there are none."""
         self.changes += of_environment(
             self.provenance.environment,
-            environment_now(self.settings.project, self.bundle.declaration.engine.name),
+            environment_now(self.settings.project, self.bundle.declaration),
         )
         code = str(self.bundle.origin.get("code", ""))
         for rows_from, training_set in self._training_sets():

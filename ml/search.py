@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ml import canonical
+from ml.calibration import held_back
 from ml.contract import Contract
 from ml.declaration import ModelDeclaration
 from ml.declared_search import Range, Search
@@ -102,7 +103,7 @@ def search(
 def _split(
     training_set: TrainingSet, declaration: ModelDeclaration, definition: FeatureDefinition, plan: Search
 ) -> _Rows:
-    train = training_set.train
+    train, _ = held_back(declaration, training_set.train)  # what calibrates chooses no parameters
     days: list[date] = sorted(pc.unique(train["day"]).to_pylist())
     if len(days) <= plan.holdout_days:
         of = f"{len(days)} training days ({days[0]} to {days[-1]})"
@@ -130,9 +131,10 @@ def _split(
 def _name(training_set: TrainingSet, declaration: ModelDeclaration, plan: Search) -> str:
     """The model's name and a digest of all that decides how a trial comes out; the budget does not."""
     engine = declaration.engine
+    parts = {"task", "features", "label", "engine", *(["calibration"] if declaration.calibration else [])}
     decides = {
         "rows": training_set.manifest.train.rows_sha256,
-        "declaration": declaration.model_dump(mode="json", include={"task", "features", "label", "engine"}),
+        "declaration": declaration.model_dump(mode="json", include=parts),
         "search": plan.model_dump(mode="json", exclude={"trials", "minutes"}),
         "versions": ENGINES[engine.name].versions(),
     }

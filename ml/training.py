@@ -8,15 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
+import pyarrow as pa
+
 from ml import canonical
-from ml.bundle import Bundle
+from ml.bundle import CALIBRATION, Bundle
+from ml.calibration import Calibrated, Calibrator, calibrate, held_back
+from ml.calibration import versions as calibration_versions
 from ml.contract import Contract
 from ml.declaration import ModelDeclaration
 from ml.engines import ENGINES
-from ml.engines.protocol import Parameter
+from ml.engines.protocol import Fitted, Parameter
 from ml.feature_definition import FeatureDefinition
 from ml.labels import by_group, classes_of, labels_of, target_of
-from ml.scoring import encode
+from ml.scoring import as_matrix, encode
 from ml.training_set import TrainingSet
 
 
@@ -38,6 +42,59 @@ def found_for(bundle: Bundle) -> Found | None:
     return Found(**found) if found else None
 
 
+@dataclass(frozen=True)
+class Learned:
+    """What was learned of training rows: the contract, the engine's model, and the step after it if any."""
+
+    contract: Contract
+    fitted: Fitted
+    calibrator: Calibrator | None
+
+    @property
+    def scoring(self) -> Fitted:
+        """What scores: the model with its step."""
+        return Calibrated(self.fitted, self.calibrator) if self.calibrator else self.fitted
+
+
+def fit(
+    train: pa.Table,
+    declaration: ModelDeclaration,
+    definition: FeatureDefinition,
+    *,
+    threads: int = 0,
+    found: Found | None = None,
+) -> Learned:
+    """Fit the declared engine on training rows, but for the newest days if a calibration needs those.
+
+    Raises LabelUnfit, OneClass, ColumnUnfit, InfiniteValues, FeaturesEmpty, TooManyCategories,
+    DeclarationRefused, EngineRefused, EmptySplit or CalibrationUnfit.
+    """
+    older, newer = held_back(declaration, train)
+    rows = by_group(declaration, older)
+    classes = classes_of(declaration, rows)
+    labels = labels_of(declaration, rows, "train", classes)
+    contract = Contract.learn(declaration, definition, rows, classes)
+    fitted = ENGINES[declaration.engine.name].fit(
+        encode(rows, contract),
+        target_of(declaration, labels, classes),
+        categories=contract.categories,
+        seed=declaration.engine.seed,
+        parameters={**declaration.engine.parameters, **(found.parameters if found else {})},
+        threads=threads,
+    )
+    if newer is None:
+        return Learned(contract, fitted, None)
+    came_true = labels_of(declaration, newer, "calibration", classes)
+    values = as_matrix(encode(newer, contract))
+    return Learned(contract, fitted, calibrate(declaration, fitted, values, came_true, newer["day"]))
+
+
+def versions_of(declaration: ModelDeclaration) -> Mapping[str, str]:
+    """Of the libraries that decide what a fit gives."""
+    engine = ENGINES[declaration.engine.name].versions()
+    return {**engine, **calibration_versions()} if declaration.calibration else engine
+
+
 def train(
     training_set: TrainingSet,
     declaration: ModelDeclaration,
@@ -52,22 +109,9 @@ def train(
     `code` names the code of the tables that the rows are from; it is kept, and is no part of the version.
     `found` are the parameters that a search found, which count before the declared ones.
 
-    Raises LabelUnfit, OneClass, ColumnUnfit, InfiniteValues, FeaturesEmpty, TooManyCategories,
-    DeclarationRefused or EngineRefused.
+    Raises what `fit` raises.
     """
-    engine = ENGINES[declaration.engine.name]
-    rows = by_group(declaration, training_set.train)
-    classes = classes_of(declaration, rows)
-    labels = labels_of(declaration, rows, "train", classes)
-    contract = Contract.learn(declaration, definition, rows, classes)
-    fitted = engine.fit(
-        encode(rows, contract),
-        target_of(declaration, labels, classes),
-        categories=contract.categories,
-        seed=declaration.engine.seed,
-        parameters={**declaration.engine.parameters, **(found.parameters if found else {})},
-        threads=threads,
-    )
+    learned = fit(training_set.train, declaration, definition, threads=threads, found=found)
     manifest = training_set.manifest
     receipt = {
         "rows": manifest.train,
@@ -76,13 +120,13 @@ def train(
         "declaration_sha256": canonical.digest(canonical.dumps(declaration)),
         "seed": declaration.engine.seed,
         "search": found,
-        "versions": {**engine.versions(), **{name: version(name) for name in ("numpy", "pyarrow")}},
+        "versions": {**versions_of(declaration), **{name: version(name) for name in ("numpy", "pyarrow")}},
         "python": platform.python_version(),
         "machine": platform.machine(),
     }
     files = {
-        engine.file: fitted.save(),
-        "contract.json": contract.to_json(),
+        ENGINES[declaration.engine.name].file: learned.fitted.save(),
+        "contract.json": learned.contract.to_json(),
         "features.sql": definition.online_sql,
         "declaration.json": canonical.dumps(declaration),
         "receipt.json": canonical.dumps(receipt),
@@ -95,4 +139,6 @@ def train(
             }
         ),
     }
+    if learned.calibrator:
+        files[CALIBRATION] = learned.calibrator.to_json()
     return Bundle({name: text.encode() for name, text in files.items()})

@@ -5,6 +5,7 @@ That its bytes are those of its index is checked before (`ml.bundle`), its answe
 
 from typing import TYPE_CHECKING
 
+from ml.calibration import Calibrated, Calibrator
 from ml.engines import ENGINES
 from ml.engines.protocol import Fitted
 from ml.errors import ContractBroken, MadeByOtherEngine
@@ -29,7 +30,31 @@ def read(bundle: "Bundle") -> Fitted:
     fitted = ENGINES[bundle.engine].load(bundle.fitted)
     if fitted.features != names:
         raise ContractBroken(bundle.model, bundle.version, _differ("the model", fitted.features, names))
-    return fitted
+    return _calibrated(bundle, fitted)
+
+
+def _calibrated(bundle: "Bundle", fitted: Fitted) -> Fitted:
+    """The model with the step after it, where one is declared."""
+    declared, text = bundle.declaration.calibration, bundle.calibration
+    found = None
+    if text is not None:
+        try:
+            found = Calibrator.from_json(text)
+        except ValueError as damage:
+            told = f"its calibration can't be read ({str(damage).partition(chr(10))[0]})"
+            raise ContractBroken(bundle.model, bundle.version, told) from damage
+    _agree(bundle, "calibration", declared and declared.method, found and found.method, "files")
+    if found is None:
+        return fitted
+    _agree(bundle, "calibrated task", bundle.declaration.task, found.task, "files")
+    _agree(
+        bundle,
+        "number of calibrated classes",
+        max(1, len(bundle.contract.classes)),
+        len(found.steps),
+        "files",
+    )
+    return Calibrated(fitted, found)
 
 
 def refuse_other_engine(bundle: "Bundle") -> None:
@@ -42,10 +67,12 @@ def refuse_other_engine(bundle: "Bundle") -> None:
             raise MadeByOtherEngine(bundle.model, bundle.version, library, made_by, installed[library])
 
 
-def _agree(bundle: "Bundle", what: str, declared: object, contracted: object) -> None:
+def _agree(
+    bundle: "Bundle", what: str, declared: object, contracted: object, place: str = "contract"
+) -> None:
     if declared == contracted:
         return
-    told = f"its declaration says {what} {declared!r}, its contract {contracted!r}"
+    told = f"its declaration says {what} {declared!r}, its {place} {contracted!r}"
     if isinstance(declared, tuple) and isinstance(contracted, tuple):
         told = _differ("its declaration", declared, contracted)
     raise ContractBroken(bundle.model, bundle.version, told)

@@ -12,6 +12,7 @@ import dagster as dg
 from assets.components.model_steps import Judged
 from assets.keys import SEARCH_TRIALS, SEARCHED
 from ml.analysis.contributions import Contributions
+from ml.analysis.uncalibrated import gap
 from ml.bundle import Bundle
 from ml.evaluation import Evaluation
 from ml.gate import PairedTest
@@ -92,6 +93,7 @@ def of_evaluation(judged: Judged) -> Metadata:
         **{name: round(value, 5) for name, value in evaluation.metrics.items()},
         **_intervals(evaluation),
         "worse_on": ", ".join(f"{one.column} {one.value}" for one in evaluation.analysis.worse) or "no slice",
+        **_calibration(evaluation),
         **_baseline(evaluation),
         "decision": f"{'promote' if judged.decision.promote else 'refuse'}: {judged.decision.text}",
         **of_test(judged.decision.test),
@@ -114,6 +116,21 @@ def _intervals(evaluation: Evaluation) -> Metadata:
         for name, one in sure.items()
     ]
     return {"intervals_95": dg.MetadataValue.table(records=records)}
+
+
+def _calibration(evaluation: Evaluation) -> Metadata:
+    """Metrics before and after a declared calibration."""
+    before = evaluation.uncalibrated
+    if before is None:
+        return {}
+    pairs = {name: (before.metrics[name], value) for name, value in evaluation.metrics.items()}
+    if "calibration_error" not in pairs:
+        pairs["mean_gap"] = (gap(before.calibration), gap(evaluation.calibration))
+    beside = [
+        dg.TableRecord({"metric": name, "before": round(one, 5), "after": round(other, 5)})
+        for name, (one, other) in pairs.items()
+    ]
+    return {f"calibration_{before.method}": dg.MetadataValue.table(records=beside)}
 
 
 def of_outcome(outcome: Outcome) -> Metadata:

@@ -136,7 +136,7 @@ class Steps:
             studies = platform.settings.home / "searches.db"
             found = search(rows, self.declaration, definition, studies, told=told)
         made = train(rows, self.declaration, definition, code=self.lineage_code, found=found)
-        now = environment_now(platform.settings.project, self.declaration.engine.name)
+        now = environment_now(platform.settings.project, self.declaration)
         bundle = seal(made, rows, self._origins(training_set), definition, now)
         promotion.register(platform.ledger(), platform.registry(), bundle, ACTOR)
         return bundle

@@ -32,6 +32,11 @@ def _found(candidate: Bundle, champion: Bundle) -> Iterator[Change]:
         yield Change("features", ", ".join(removed), ", ".join(added))
     yield from _differing("label", other.label.model_dump(), one.label.model_dump())
     yield from _differing("engine", other.engine.model_dump(), one.engine.model_dump())
+    yield from _differing(
+        "calibration",
+        other.calibration.model_dump() if other.calibration else {},
+        one.calibration.model_dump() if one.calibration else {},
+    )
     yield from _differing("split", other.split.model_dump(), one.split.model_dump())
     if candidate.feature_sql != champion.feature_sql:
         yield Change(

@@ -61,6 +61,22 @@ def test_the_score_is_that_of_the_offline_path(serving: Serving) -> None:
     }
 
 
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_a_calibrated_score_is_that_of_the_offline_path_to_the_bit(task: str, method: str) -> None:
+    bundle = toy.bundle(task=task, calibration=method)
+    serving = Serving.assemble(bundle, store(toy.zone_speed()), 1000, timedelta(days=7))
+    features = pa.table(
+        {"zone_id": ["centre"], "passengers": [2], "starts_hour": [12], "speed_mean_kmh": [31.0]}
+    )
+    (told,) = ask(serving, toy.instance())["predictions"]
+    score = Scorer(bundle).score(pa.concat_tables([features] * 37))[-1]
+    if task == "binary":
+        assert told["score"] == score
+    else:
+        assert list(told["probabilities"].values()) == score.tolist()
+
+
 def test_many_are_answered_like_one(serving: Serving) -> None:
     """Beyond a few rows DuckDB joins another way; the answers and their order must not change."""
     many = [

@@ -78,7 +78,9 @@ DEFINITION = FeatureDefinition(
 TASKS = {"binary": "roc_auc", "regression": "r2", "multiclass": "accuracy", "ranking": "ndcg"}
 
 
-def declaration(seed: int = 1, task: str = "binary", engine: str = "lightgbm") -> ModelDeclaration:
+def declaration(
+    seed: int = 1, task: str = "binary", engine: str = "lightgbm", calibration: str | None = None
+) -> ModelDeclaration:
     """Another seed is another version of the same model."""
     parameters = {"num_iterations": 10, "num_leaves": 7, "bagging_fraction": 0.7, "bagging_freq": 1}
     group = {"group": "shift_id"} if task == "ranking" else {}
@@ -98,17 +100,21 @@ def declaration(seed: int = 1, task: str = "binary", engine: str = "lightgbm") -
             },
             "gate": {"floor": {metric: 0.5}, "against_champion": {"metric": metric, "max_drop": 0.5}},
             "retrain": {"after_new_days": 1},
+            "calibration": {"method": calibration, "days": 1} if calibration else None,
         }
     )
 
 
-def bundle(seed: int = 1, task: str = "binary", engine: str = "lightgbm") -> Bundle:
+def bundle(
+    seed: int = 1, task: str = "binary", engine: str = "lightgbm", calibration: str | None = None
+) -> Bundle:
     """A trained model of a few trees."""
     rng = np.random.default_rng(0)
     n = 400
     speed = rng.uniform(5, 60, n)
     rows = pa.table(
         {
+            "day": pa.array([date(2024, 3, 1 + 3 * n_th // n) for n_th in range(n)]),
             "zone_id": rng.choice(ZONES, n),
             "passengers": rng.integers(1, 9, n),
             "starts_hour": rng.integers(0, 24, n),
@@ -120,7 +126,9 @@ def bundle(seed: int = 1, task: str = "binary", engine: str = "lightgbm") -> Bun
     part = Part(date(2024, 3, 1), date(2024, 3, 3), 3, n, 0.5, "0" * 64)
     selection = Selection(MODEL, "trip_id", "trip_features", (), "trip_labels", "is_long", None)
     manifest = Manifest(selection, 1, {"trip_features": 1}, part, part)
-    return train(TrainingSet(rows, rows, manifest), declaration(seed, task, engine), DEFINITION, threads=1)
+    return train(
+        TrainingSet(rows, rows, manifest), declaration(seed, task, engine, calibration), DEFINITION, threads=1
+    )
 
 
 def _labels(task: str, speed: np.ndarray) -> pa.Array:
