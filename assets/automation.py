@@ -3,7 +3,7 @@
 Which days are due is `ml.arrivals`'; whether a model is retrained is the model's own declared policy.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import dagster as dg
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph, BaseAssetNode
@@ -19,12 +19,16 @@ from assets.components.landed_source import sound_files
 from assets.components.proof_checks import is_proof
 from assets.dbt_runner import DbtRunner
 from assets.keys import FILES_TAG, STALE_TAG, raw_key
+from assets.table_code import project_code
 from ml.arrivals import Segment, due_segments, refuse_misnamed
+from ml.calendars import Calendar
 from ml.settings import Settings
 from ml.sources import failures
 from ml.sources.catalogue import declared_sources
+from ml.tables import Table
 
-LANDED_JOB = "landed_days"
+LANDED_JOB = "landed_days"  # of the calendar of days; each other one has a job of its own, named likewise
+MODELS_JOB = "models"
 PROOFS_JOB = "proofs"
 PROOFS_AT = "0 3 * * *"  # UTC, when no files arrive
 LANDING_INTERVAL_S = 5
@@ -49,8 +53,13 @@ def run_tags(segment: Segment) -> dict[str, str]:
     } | ({STALE_TAG: "true"} if segment.tables else {})
 
 
+def job_name(calendar: Calendar | None) -> str:
+    """The job that runs a calendar's segments: Dagster has one kind of partitions in a job."""
+    return f"landed_{calendar.name}" if calendar else LANDED_JOB
+
+
 def selection(segment: Segment, graph: BaseAssetGraph[BaseAssetNode]) -> Iterator[dg.AssetKey]:
-    """What a segment's files touch: their raw assets, and everything that is made from them.
+    """What a segment's files touch: their raw assets, and everything of its calendar that is made from them.
 
     Without files: its tables, and the models made from them.
     """
@@ -66,7 +75,16 @@ def selection(segment: Segment, graph: BaseAssetGraph[BaseAssetNode]) -> Iterato
             continue
         if is_reference and not (graph.get_ancestor_asset_keys(key) & arrived):
             continue
+        if not (is_raw or is_reference or _is_of(segment.calendar, key, graph)):
+            continue
         yield key
+
+
+def _is_of(calendar: Calendar | None, key: dg.AssetKey, graph: BaseAssetGraph[BaseAssetNode]) -> bool:
+    """Whether a calendar's tables are this asset, or what it is made from."""
+    keys = {key, *graph.get_ancestor_asset_keys(key)}
+    tables = {one.path[-1] for one in keys if "layer" in graph.get(one).tags}
+    return calendar is None or bool(tables & set(calendar.tables))
 
 
 def models(graph: BaseAssetGraph[BaseAssetNode]) -> Iterator[dg.AssetKey]:
@@ -83,11 +101,11 @@ def _made_from(tables: Sequence[str], graph: BaseAssetGraph[BaseAssetNode]) -> I
     yield from sorted(stale)
 
 
-def landing_sensor(job: dg.JobDefinition) -> dg.SensorDefinition:
+def landing_sensor(jobs: Sequence[UnresolvedAssetJobDefinition | dg.JobDefinition]) -> dg.SensorDefinition:
     """Watches landing/ and asks for one run for each range of days whose files are not computed yet."""
 
     @dg.sensor(
-        job=job,
+        jobs=jobs,
         name="landing",
         minimum_interval_seconds=LANDING_INTERVAL_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -104,7 +122,10 @@ def landing_sensor(job: dg.JobDefinition) -> dg.SensorDefinition:
                 else "Files with impossible names were refused."
             )
             return dg.SensorResult(asset_events=refused, skip_reason=told)
-        if context.instance.get_runs_count(dg.RunsFilter(job_name=LANDED_JOB, statuses=_UNFINISHED)):
+        if any(
+            context.instance.get_runs_count(dg.RunsFilter(job_name=name, statuses=_UNFINISHED))
+            for name in (MODELS_JOB, *(job.name for job in jobs))
+        ):
             return dg.SkipReason(f"Due: {_listed(segments)}; waiting for the run under way.")
         graph = context.repository_def.asset_graph
         fresh = [segment for segment in segments if _is_worth_trying(context.instance, segment)]
@@ -122,7 +143,12 @@ def _request(segment: Segment, graph: BaseAssetGraph[BaseAssetNode]) -> dg.RunRe
     """One run; of the checks it leaves out those that take a rebuild, which are the nightly job's."""
     keys = list(selection(segment, graph))
     checks = [key for key in sorted(graph.asset_check_keys) if key.asset_key in keys and not is_proof(key)]
-    return dg.RunRequest(tags=run_tags(segment), asset_selection=keys, asset_check_keys=checks)
+    return dg.RunRequest(
+        job_name=job_name(segment.calendar),
+        tags=run_tags(segment),
+        asset_selection=keys,
+        asset_check_keys=checks,
+    )
 
 
 def proofs_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
@@ -146,7 +172,11 @@ def _misnamed(settings: Settings) -> Iterator[dg.AssetCheckEvaluation]:
 
 def due_now(settings: Settings) -> tuple[Segment, ...]:
     """The days to compute now, in as few runs as there are gaps between them."""
-    return due_segments(settings, DbtRunner(settings).lookback_days)
+
+    def tables() -> Iterable[Table]:
+        return project_code(DbtRunner(settings)).tables.values()
+
+    return due_segments(settings, tables)
 
 
 def _is_worth_trying(instance: dg.DagsterInstance, segment: Segment) -> bool:

@@ -3,20 +3,24 @@
 What is proved with them is said there.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
 from assets.dbt_nodes import Node, is_daily, table_meta, tables_of, tests_of
 from assets.dbt_runner import DbtRunner
+from ml.calendars import Calendar
 from ml.errors import NotAuditable
 from ml.lake.workshop import Workshop
-from ml.proofs.leakage import audited
-from ml.proofs.rebuild import Table, lookback, reach, upstream
+from ml.proofs.cutoffs import Cutoff
+from ml.proofs.leakage import Plan, audited
+from ml.proofs.rebuild import Snapshot, Table, lookback, reach, upstream
 from ml.provenance import CompiledSql
+from ml.sources.catalogue import declared_sources
 from ml.split import Span
 
 _KEY_TEST = "unique_together"
+_SCRAMBLED = 2  # days, or weeks, beyond a cutoff whose rows are scrambled rather than removed
 _NOT_DUE = "it belongs to an entity and has neither prediction_at (features) nor label_known_at (labels)"
 
 
@@ -33,17 +37,39 @@ def audited_tables(runner: DbtRunner) -> dict[str, str]:
     return found
 
 
+def audit_plan(
+    runner: DbtRunner,
+    snapshot: Snapshot,
+    calendar: Calendar,
+    only: tuple[str, ...],
+    on_cutoff: Callable[[Cutoff], None] = lambda _: None,
+) -> Plan:
+    """How to audit relations of one calendar, with what they are made from and nothing of another."""
+    own = {*calendar.tables, *calendar.reference_tables}
+
+    def compiled(first: date, last: date) -> Sequence[Table]:
+        return compiled_tables(runner, first, last, own)
+
+    sources = [s for s in declared_sources(runner.settings.project) if s.name in calendar.all_sources]
+    tables = [table for table in described_tables(runner) if table.name in own]
+    days = _SCRAMBLED * calendar.every
+    return Plan(snapshot, sources, tables, compiled, days, only=only, on_cutoff=on_cutoff)
+
+
 def described_tables(runner: DbtRunner) -> tuple[Table, ...]:
     """Every table of the project without its SQL, in no order: what the manifest alone says."""
     nodes = (node for node in tables_of(runner.manifest) if node["resource_type"] == "model")
     return tuple(_table(runner, node["unique_id"], "") for node in nodes)
 
 
-def compiled_tables(runner: DbtRunner, first_day: date, last_day: date) -> tuple[Table, ...]:
-    """Every table of the project, upstream first, compiled for these days; takes the workshop's turn."""
+def compiled_tables(
+    runner: DbtRunner, first_day: date, last_day: date, names: Collection[str] = ()
+) -> tuple[Table, ...]:
+    """The named tables (none: all), upstream first, compiled for these days; takes the workshop's turn."""
     with Workshop(runner.settings).turn():
         days = {"start_day": first_day.isoformat(), "end_day": last_day.isoformat()}
-        nodes = runner.compiled("resource_type:model", "--indirect-selection", "empty", **days)
+        select = sorted(names) or ["resource_type:model"]
+        nodes = runner.compiled(*select, "--indirect-selection", "empty", **days)
     return tuple(
         _table(runner, str(node.unique_id), str(node.compiled_code))
         for node in nodes

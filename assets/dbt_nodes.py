@@ -1,10 +1,13 @@
-"""What a node of dbt's manifest says: plain reading of the manifest, without Dagster and without dbt.
+"""What a node of dbt's manifest says: plain reading of the manifest, without dbt.
 
 How a table is shown in Dagster is `components.dbt_translator`'s.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from assets.keys import source_of
+from ml.tables import raw_name
 
 Node = Mapping[str, Any]
 
@@ -43,3 +46,14 @@ def table_meta(node: Node) -> Mapping[str, Any]:
 def is_daily(node: Node) -> bool:
     """Whether a table is built by day: it has a `day` column and is not made anew as a whole."""
     return "day" in node.get("columns", {}) and node["config"].get("materialized") != "table"
+
+
+def parents_of(manifest: Mapping[str, Any], node: Node) -> Iterator[str]:
+    """What a table is made from, sources by `raw_name`; an ephemeral parent stands for its own parents."""
+    for parent in node["depends_on"].get("nodes", ()):
+        if parent in manifest["sources"]:
+            yield raw_name(source_of(manifest["sources"][parent]["name"]))
+        elif manifest["nodes"][parent]["config"].get("materialized") == "ephemeral":
+            yield from parents_of(manifest, manifest["nodes"][parent])
+        else:
+            yield manifest["nodes"][parent]["name"]

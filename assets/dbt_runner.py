@@ -76,11 +76,6 @@ class DbtRunner:
         loaded: dict[str, Any] = json.loads(self.manifest_path.read_text())
         return loaded
 
-    def lookback_days(self) -> int:
-        """How many days back the widest daily table reads."""
-        metas = (node["config"].get("meta") or {} for node in self.manifest["nodes"].values())
-        return max((int(meta.get("lookback_days", 0)) for meta in metas), default=0)
-
     def zones(self) -> tuple[str, ...]:
         """The time zone that most local times of the project are in, as its variable `usual_zone` says."""
         declared = yaml.safe_load((self.project_dir / "dbt_project.yml").read_text()).get("vars") or {}

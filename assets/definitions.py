@@ -4,14 +4,20 @@ Nothing is defined here; a new source, table or model does not touch this file.
 """
 
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from assets.automation import LANDED_JOB, PROOFS_JOB, landing_sensor, proofs_schedule
+from assets.automation import MODELS_JOB, PROOFS_JOB, job_name, landing_sensor, proofs_schedule
+from assets.calendar import project_calendars
 from assets.components.prediction_model import declared_models
 from assets.components.proof_checks import is_proof
+from assets.dbt_runner import DbtRunner
 from assets.resources import JsonValues, Platform
+from ml.calendars import Calendar
+from ml.settings import Settings
 from ml.sources import declared_sources
 
 # Dagster itself sets it when it copies the definition of a check, and tells its users of it.
@@ -29,10 +35,12 @@ def build(platform: Platform | None = None) -> dg.Definitions:
 def assemble(declared: dg.Definitions, platform: Platform | None = None) -> dg.Definitions:
     """What is declared, with the resources, the jobs and what makes them run."""
     proofs = dg.AssetSelection.checks(*_proofs(declared))
-    job = dg.define_asset_job(
-        LANDED_JOB,
-        selection=dg.AssetSelection.all() - proofs,
-        description="From landed files to a promoted model: one run for a range of days, in one process.",
+    calendars = project_calendars(DbtRunner(Settings.from_env())) or (None,)
+    landed = [_landed_job(one, declared, calendars, proofs) for one in calendars]
+    models = dg.define_asset_job(
+        MODELS_JOB,
+        selection=dg.AssetSelection.assets(*_models(declared)),
+        description="Trains the models that their policy says are due, over the tables as they stand.",
     )
     nightly = dg.define_asset_job(
         PROOFS_JOB,
@@ -40,13 +48,45 @@ def assemble(declared: dg.Definitions, platform: Platform | None = None) -> dg.D
         description="Proves that tables are what a full rebuild gives, with any number of threads.",
     )
     assembled = dg.Definitions(
-        jobs=[job, nightly],
-        sensors=[landing_sensor(job)],
+        jobs=[*landed, nightly, models],
+        sensors=[landing_sensor(landed)],
         schedules=[proofs_schedule(nightly)],
         resources={"platform": platform or Platform(), "io_manager": JsonValues()},
         executor=dg.in_process_executor,
     )
     return dg.Definitions.merge(declared, assembled)
+
+
+def _landed_job(
+    calendar: Calendar | None,
+    declared: dg.Definitions,
+    calendars: Sequence[Calendar | None],
+    proofs: dg.AssetSelection,
+) -> UnresolvedAssetJobDefinition:
+    """The job of a calendar, without what another calendar's sources and tables are, or lead to."""
+    unit = calendar.unit if calendar else "days"
+    others = [one for one in calendars if one and one != calendar]
+    names = {name for one in others for name in (*one.sources, *one.tables)}
+    keys = [spec.key for spec in _specs(declared) if spec.partitions_def and spec.key.path[-1] in names]
+    elsewhere = dg.AssetSelection.assets(*keys).downstream() if keys else None
+    selected = dg.AssetSelection.all() - proofs
+    return dg.define_asset_job(
+        job_name(calendar),
+        selection=selected - elsewhere if elsewhere else selected,
+        description=f"From landed files to a promoted model: one run for a range of {unit}, in one process.",
+    )
+
+
+def _specs(declared: dg.Definitions) -> Iterator[dg.AssetSpec]:
+    for asset in declared.assets or ():
+        if isinstance(asset, dg.AssetsDefinition):
+            yield from asset.specs
+        elif isinstance(asset, dg.AssetSpec):
+            yield asset
+
+
+def _models(declared: dg.Definitions) -> list[dg.AssetKey]:
+    return [spec.key for spec in _specs(declared) if "model" in spec.tags]
 
 
 def _proofs(declared: dg.Definitions) -> list[dg.AssetCheckKey]:

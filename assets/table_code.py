@@ -9,11 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from assets.dbt_nodes import Node, is_daily, table_meta, tables_of, tests_of
+from assets.dbt_nodes import Node, is_daily, parents_of, table_meta, tables_of, tests_of
 from assets.dbt_runner import DbtRunner
-from assets.keys import source_of
 from ml.canonical import digest
-from ml.tables import Table, raw_name
+from ml.tables import Table
 
 _FORMAT = 2  # of the digests: another number, and everything is computed anew
 _DAYS = {"start_day": "2000-01-01", "end_day": "2000-01-01"}
@@ -103,7 +102,7 @@ def _table(manifest: Node, node: Node, compiled: Mapping[str, str]) -> Table:
     )
     return Table(
         name=node["name"],
-        parents=tuple(sorted(_parents(manifest, node))),
+        parents=tuple(sorted(parents_of(manifest, node))),
         code=_digest(made_by),
         checks=_digest(checks),
         is_daily=is_daily(node),
@@ -136,17 +135,6 @@ def canonical_sql(sql: str) -> Any:
         (t.token_type.name, t.text if t.token_type in literal else " ".join(t.text.upper().split()))
         for t in tokens
     ]
-
-
-def _parents(manifest: Node, node: Node) -> Iterator[str]:
-    """What a table is made from; an ephemeral parent stands for its own parents."""
-    for parent in node["depends_on"].get("nodes", ()):
-        if parent in manifest["sources"]:
-            yield raw_name(source_of(manifest["sources"][parent]["name"]))
-        elif manifest["nodes"][parent]["config"].get("materialized") == "ephemeral":
-            yield from _parents(manifest, manifest["nodes"][parent])
-        else:
-            yield manifest["nodes"][parent]["name"]
 
 
 def _strategy(manifest: Node, node: Node) -> Iterator[str]:

@@ -4,14 +4,16 @@ What is proved is said in `ml.proofs`; who asks, and what follows from it, does 
 """
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
+from assets.calendar import project_calendars
 from assets.compiled_tables import compiled_tables, described_tables
 from assets.dbt_runner import DbtRunner
 from assets.table_code import project_code
+from ml.calendars import Calendar
 from ml.computed import Computed
 from ml.errors import NothingPublished, ProofFailed
 from ml.lake.published import Edition, Published
@@ -67,7 +69,7 @@ class Proved:
 class Moment:
     """The workshop, what is known of how it was built, and what was published, at one moment.
 
-    `days` are those that were computed.
+    `days` are those of each calendar that were computed.
     """
 
     runner: DbtRunner
@@ -75,7 +77,7 @@ class Moment:
     known: Standing
     published: Published
     edition: Edition | None
-    days: tuple[date, ...]
+    days: Mapping[Calendar, tuple[date, ...]]
 
     def prove(self, proof: str, only: Collection[str] | None = None) -> Proved:
         """Run a proof for the tables named in `only`, or all.
@@ -83,12 +85,22 @@ class Moment:
         Raises:
             TableNotRebuilt: DuckDB refused a table's SQL.
         """
-        if not self.days:
-            return Proved(proof)
-        first, last = self.days[0], self.days[-1]
+        found = [self._prove(proof, calendar, days, only) for calendar, days in self.days.items() if days]
+        return Proved(
+            proof,
+            min((one.first_day for one in found if one.first_day), default=None),
+            max((one.last_day for one in found if one.last_day), default=None),
+            {name: faults for one in found for name, faults in one.faults.items()},
+            {name: told for one in found for name, told in one.stale.items()},
+        )
+
+    def _prove(
+        self, proof: str, calendar: Calendar, days: Sequence[date], only: Collection[str] | None
+    ) -> Proved:
+        first, last = days[0], days[-1]
         if proof == THREADED:
-            first = max(first, last - timedelta(days=_THREADED_DAYS - 1))
-        tables = compiled_tables(self.runner, first, last)
+            first = days[-_THREADED_DAYS:][0]
+        tables = compiled_tables(self.runner, first, last, {*calendar.tables, *calendar.reference_tables})
         wanted = [table for table in tables if only is None or table.name in only]
         prove = self._threaded if proof == THREADED else self._incremental
         return prove(tables, wanted, Proved(proof, first, last))
@@ -138,10 +150,15 @@ def moment(runner: DbtRunner) -> Iterator[Moment]:
             snapshot = stack.enter_context(copied(workshop))
             builds, files = computed.builds(), computed.files()
             edition = _newest(published)
-        days = {day for (_, day), build in builds.items() if day and build.built_at}
-        days |= {day for _, day in files if day}
+            built = {(name, day) for (name, day), build in builds.items() if day and build.built_at}
+        days = {
+            calendar: tuple(
+                sorted({*calendar.computed(files), *(day for name, day in built if name in calendar.tables)})
+            )
+            for calendar in project_calendars(runner)
+        }
         known = standing(project_code(runner).tables, builds, views)
-        yield Moment(runner, snapshot, known, published, edition, tuple(sorted(days)))
+        yield Moment(runner, snapshot, known, published, edition, days)
 
 
 def _newest(published: Published) -> Edition | None:

@@ -83,7 +83,7 @@ def graph() -> None:
     settings = Settings.from_env()
     make_instance(settings)
     steps = _Steps()
-    (segment,) = due_segments(settings, DbtRunner(settings).lookback_days)
+    (segment,) = due_segments(settings, project_code(DbtRunner(settings)).tables.values)
     from headwater.run import Graph
 
     loaded = Graph()

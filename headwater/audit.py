@@ -5,20 +5,20 @@ How leaks are found is `ml.proofs.leakage`'s; nothing of the project is changed.
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date
 from typing import Any
 
-from assets.compiled_tables import audited_tables, compiled_tables, described_tables
+from assets.calendar import project_calendars
+from assets.compiled_tables import audit_plan, audited_tables
 from assets.dbt_runner import DbtRunner
 from headwater.console import Voice
 from headwater.errors import NotAudited, NothingToAudit
+from ml.calendars import Calendar
 from ml.computed import Computed
 from ml.lake.workshop import Workshop
 from ml.proofs.cutoffs import Sample
-from ml.proofs.leakage import Audit, Leak, Plan, audit
+from ml.proofs.leakage import Audit, Leak, audit
 from ml.proofs.rebuild import copied
 from ml.settings import Settings
-from ml.sources.catalogue import declared_sources
 
 
 def audit_tables(names: tuple[str, ...], n_cutoffs: int, seed: int, *, as_json: bool) -> None:
@@ -29,14 +29,20 @@ def audit_tables(names: tuple[str, ...], n_cutoffs: int, seed: int, *, as_json: 
     """
     voice, settings = Voice(as_json), Settings.from_env()
     runner = DbtRunner(settings)
-    days = sorted(day for _, day in Computed(settings).files() if day is not None)
-    if not days or not (settings.home / "workshop.duckdb").exists():
+    files = Computed(settings).files()
+    days = {one: one.computed(files) for one in project_calendars(runner)}
+    if not any(days.values()) or not (settings.home / "workshop.duckdb").exists():
         raise NothingToAudit(home=settings.home)
     only = _relations(runner, names)
-    found = _audit(voice, runner, only, Sample(n_cutoffs, seed, days[0], days[-1], runner.zones()))
+    found = [
+        _audit(voice, runner, calendar, own, Sample(n_cutoffs, seed, of[0], of[-1], runner.zones()))
+        for calendar, of in days.items()
+        if of and (own := tuple(name for name in only if name.rpartition(".")[2] in calendar.tables))
+    ]
     _tell(voice, found)
     voice.finish()
-    found.raise_failed()
+    for one in found:
+        one.raise_failed()
 
 
 def _relations(runner: DbtRunner, names: Sequence[str]) -> tuple[str, ...]:
@@ -47,30 +53,29 @@ def _relations(runner: DbtRunner, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(known[name] for name in names or known)
 
 
-def _audit(voice: Voice, runner: DbtRunner, only: tuple[str, ...], sample: Sample) -> Audit:
-    def compiled(first: date, last: date) -> Sequence[Any]:
-        return compiled_tables(runner, first, last)
-
-    sources, tables = declared_sources(runner.settings.project), described_tables(runner)
-    with voice.step("audit for leaks") as note, copied(Workshop(runner.settings)) as snapshot:
+def _audit(
+    voice: Voice, runner: DbtRunner, calendar: Calendar, only: tuple[str, ...], sample: Sample
+) -> Audit:
+    title = f"audit {calendar.name} for leaks"
+    with voice.step(title) as note, copied(Workshop(runner.settings)) as snapshot:
         with voice.progress("cutoffs", sample.n) as bar:
-            plan = Plan(
-                snapshot, sources, tables, compiled, only=only, on_cutoff=lambda at: bar.advance(str(at))
-            )
+            plan = audit_plan(runner, snapshot, calendar, only, lambda at: bar.advance(str(at)))
             found = audit(plan, sample)
         n = sum(found.compared.values())
         note.text = f"{len(found.cutoffs)} cutoffs, {n:,} due rows compared, {len(found.leaks)} leaks"
     return found
 
 
-def _tell(voice: Voice, found: Audit) -> None:
-    voice.table("Cutoffs", [(str(cutoff), cutoff.why) for cutoff in found.cutoffs])
-    voice.table("Due rows compared", [(name, f"{n:,}") for name, n in sorted(found.compared.items())])
+def _tell(voice: Voice, found: Sequence[Audit]) -> None:
+    cutoffs = [cutoff for one in found for cutoff in one.cutoffs]
+    compared = {name: n for one in found for name, n in one.compared.items()}
+    voice.table("Cutoffs", [(str(cutoff), cutoff.why) for cutoff in cutoffs])
+    voice.table("Due rows compared", [(name, f"{n:,}") for name, n in sorted(compared.items())])
     voice.facts |= {
-        "cutoffs": [asdict(cutoff) for cutoff in found.cutoffs],
-        "compared": dict(found.compared),
-        "leaks": [_told(leak) for leak in found.leaks],
-        "stand_otherwise": list(found.otherwise),
+        "cutoffs": [asdict(cutoff) for cutoff in cutoffs],
+        "compared": compared,
+        "leaks": [_told(leak) for one in found for leak in one.leaks],
+        "stand_otherwise": [name for one in found for name in one.otherwise],
     }
 
 

@@ -26,7 +26,7 @@ def prove_tables(names: tuple[str, ...], *, as_json: bool) -> None:
     runner = DbtRunner(settings)
     only = _tables(runner, names)
     with moment(runner) as now:
-        if not now.days:
+        if not any(now.days.values()):
             raise NothingToAudit(home=settings.home)
         found = [_prove(voice, now, proof, only) for proof in PROOFS]
     stale = {name: told for proved in found for name, told in proved.stale.items()}

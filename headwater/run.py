@@ -60,7 +60,6 @@ class Graph:
         from dagster import DagsterInstance
         from dagster._core.utils import make_new_run_id
 
-        from assets.automation import LANDED_JOB
         from assets.definitions import build
 
         # Dagster warns of a gate with no verdict; that is how a run ends for which no training was due.
@@ -68,7 +67,7 @@ class Graph:
         self._instance = DagsterInstance.get()
         with _plain_errors():
             definitions = build()
-            self._job = definitions.resolve_job_def(LANDED_JOB)
+            self._job = definitions.resolve_job_def
             self._assets = definitions.resolve_asset_graph()
         self._new_run_id = make_new_run_id
 
@@ -79,27 +78,27 @@ class Graph:
             RunFailed: a step or a blocking check failed.
             KeyboardInterrupt: Ctrl-C was pressed; the run is over.
         """
-        from assets.automation import run_tags, selection
+        from assets.automation import job_name, run_tags, selection
 
-        keys = list(selection(segment, self._assets))
-        return self._run(str(segment), run_tags(segment), keys, _Steps(told))
+        keys, job = list(selection(segment, self._assets)), job_name(segment.calendar)
+        return self._run(job, str(segment), run_tags(segment), keys, _Steps(told))
 
     def run_models(self, version: str, told: Told) -> str:
         """Train the models that their policy says are due, as after a declaration changed; the run's id.
 
         Raises as `run` does.
         """
-        from assets.automation import models
+        from assets.automation import MODELS_JOB, models
         from assets.keys import FILES_TAG
 
         keys, steps = list(models(self._assets)), _Steps(told)
-        return self._run("the models", {FILES_TAG: version}, keys, steps)
+        return self._run(MODELS_JOB, "the models", {FILES_TAG: version}, keys, steps)
 
-    def _run(self, title: str, tags: dict[str, str], keys: list[Any], steps: "_Steps") -> str:
+    def _run(self, job: str, title: str, tags: dict[str, str], keys: list[Any], steps: "_Steps") -> str:
         run_id = self._new_run_id()
         self._instance.add_event_listener(run_id, steps.hear)
         with heeding_interrupts():
-            result = self._job.execute_in_process(
+            result = self._job(job).execute_in_process(
                 instance=self._instance,
                 run_id=run_id,
                 tags=tags | {PID_TAG: str(os.getpid())},

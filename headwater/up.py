@@ -181,8 +181,8 @@ def _train(voice: Voice, settings: Settings, graph: Graph, failures: list[Headwa
 
 def _due(voice: Voice, settings: Settings, runner: DbtRunner) -> tuple[Segment, ...]:
     with _step(voice, "look for days that are due") as note:
-        stale = stale_segments(settings, project_code(runner).tables.values())
-        segments = (*stale, *due_segments(settings, runner.lookback_days))
+        tables = project_code(runner).tables.values()
+        segments = (*stale_segments(settings, tables), *due_segments(settings, lambda: tables))
         listed = [f"{segment}{_stale(segment)}" for segment in segments]
         note.text = ", ".join(listed) or "none: everything landed is computed"
     return segments

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+from ml.calendars import Calendar, calendars, ranges
 from ml.computed import Arrival, Computed
 from ml.errors import FileRefused
 from ml.settings import Settings
@@ -28,7 +29,7 @@ class Segment:
     """A range of days to compute in one run, with the sources whose files arrived for it.
 
     Without files it is due because `tables` are stale, and only they are computed, with the models made from
-    them.
+    them. `calendar` says what else is computed on its days: without it, everything.
     """
 
     first_day: date
@@ -36,6 +37,7 @@ class Segment:
     sources: tuple[str, ...]
     digest: str
     tables: tuple[str, ...] = ()
+    calendar: Calendar | None = None
 
     def __str__(self) -> str:
         if self.first_day == self.last_day:
@@ -49,6 +51,7 @@ def plan(
     computed: Iterable[date],
     lookback_days: int,
     refused: Collection[date] = (),
+    calendar: Calendar | None = None,
 ) -> tuple[Segment, ...]:
     """Turn arrivals into as few runs as there are gaps between their days.
 
@@ -57,39 +60,32 @@ def plan(
         computed: days that are computed already.
         lookback_days: how far back a daily table reads, so how far a late or corrected file reaches forward.
         refused: days of which a file is refused as it lies there; they wait for it, and other days go on.
+        calendar: whose days they are; without it, every day.
 
     A file for a day that is computed reaches the days after it that read it; a corrected reference file
     reaches every computed day. A correction reaches no further, however late it was known: a row keeps its
     place in windows and orders by when it was due, and moves nothing once it is older than they reach.
     """
-    known = sorted(computed)
+    known, every = sorted(computed), calendar.every if calendar else 1
     newest = known[-1] if known else None
     due = {arrival.day for arrival in arrivals if arrival.day is not None}
     if newest is not None:
         for late in [day for day in due if day <= newest]:
             reach = min(late + lookback_days * ONE_DAY, newest)
-            due |= {late + n * ONE_DAY for n in range((reach - late).days + 1)}
+            due |= {late + n * ONE_DAY for n in range(0, (reach - late).days + 1, every)}
         if any(arrival.day is None for arrival in arrivals):
             due |= set(known)
-    return tuple(_segment(first, last, arrivals) for first, last in _ranges(sorted(due.difference(refused))))
+    days = sorted(due.difference(refused))
+    return tuple(_segment(first, last, arrivals, calendar) for first, last in ranges(days, every))
 
 
-def _ranges(days: Sequence[date]) -> list[tuple[date, date]]:
-    ranges: list[tuple[date, date]] = []
-    for day in days:
-        if ranges and day - ranges[-1][1] == ONE_DAY:
-            ranges[-1] = (ranges[-1][0], day)
-        else:
-            ranges.append((day, day))
-    return ranges
-
-
-def _segment(first: date, last: date, arrivals: Sequence[Arrival]) -> Segment:
+def _segment(first: date, last: date, arrivals: Sequence[Arrival], calendar: Calendar | None) -> Segment:
     here = sorted(
         ((a.source, str(a.day), a.sha256) for a in arrivals if a.day is None or first <= a.day <= last),
     )
     digest = hashlib.sha256(json.dumps(here).encode()).hexdigest()[:16]
-    return Segment(first, last, tuple(sorted({source for source, _, _ in here})), digest)
+    sources = tuple(sorted({source for source, _, _ in here}))
+    return Segment(first, last, sources, digest, calendar=calendar)
 
 
 def not_computed(
@@ -99,18 +95,25 @@ def not_computed(
     return [arrival for arrival in pending if computed.get((arrival.source, arrival.day)) != arrival.sha256]
 
 
-def due_segments(settings: Settings, lookback_days: Callable[[], int]) -> tuple[Segment, ...]:
-    """The days of a project whose files are due now; `lookback_days` is asked only when there are any.
+def due_segments(settings: Settings, tables: Callable[[], Iterable[Table]]) -> tuple[Segment, ...]:
+    """The days of a project whose files are due now; `tables` is asked only when there are any.
 
     Nothing is opened that a writer may hold.
     """
     sources = declared_sources(settings.project)
     computed = Computed(settings).files()
     due = not_computed(landed_files(settings, sources), computed)
-    if not due:
-        return ()
-    days = {day for _, day in computed if day is not None}
-    return plan(due, computed=days, lookback_days=lookback_days(), refused=refused_days(settings, sources))
+    segments: list[Segment] = []
+    for calendar in calendars(sources, tables()) if due else ():
+        own = [source for source in sources if source.name in calendar.all_sources]
+        segments += plan(
+            [arrival for arrival in due if arrival.source in calendar.all_sources],
+            computed=calendar.computed(computed),
+            lookback_days=calendar.lookback_days,
+            refused=refused_days(settings, own),
+            calendar=calendar,
+        )
+    return tuple(segments)
 
 
 def refused_days(settings: Settings, sources: Iterable[Source]) -> set[date]:
@@ -126,13 +129,19 @@ def refused_days(settings: Settings, sources: Iterable[Source]) -> set[date]:
 
 def stale_segments(settings: Settings, tables: Iterable[Table]) -> tuple[Segment, ...]:
     """The computed days on which tables are not what their code and their inputs would make them now."""
-    computed, tables = Computed(settings), list(tables)
-    days = sorted({day for _, day in computed.files() if day is not None})
-    names, stale = stale_tables(tables, computed.builds(), days)
-    code = [(table.name, table.code, table.checks) for table in tables]
-    digest = hashlib.sha256(json.dumps([sorted(names), sorted(code)]).encode()).hexdigest()[:16]
-    ranges = _ranges(sorted(stale))
-    return tuple(Segment(first, last, (), digest, tuple(sorted(names))) for first, last in ranges)
+    register, tables = Computed(settings), list(tables)
+    files, builds = register.files(), register.builds()
+    segments: list[Segment] = []
+    for calendar in calendars(declared_sources(settings.project), tables):
+        own = [table for table in tables if table.name in {*calendar.tables, *calendar.reference_tables}]
+        names, stale = stale_tables(own, builds, calendar.computed(files))
+        code = [(table.name, table.code, table.checks) for table in own]
+        digest = hashlib.sha256(json.dumps([sorted(names), sorted(code)]).encode()).hexdigest()[:16]
+        segments += (
+            Segment(first, last, (), digest, tuple(sorted(names)), calendar)
+            for first, last in ranges(sorted(stale), calendar.every)
+        )
+    return tuple(segments)
 
 
 def landed_files(settings: Settings, sources: Iterable[Source]) -> list[Arrival]:

@@ -113,6 +113,18 @@ class BadDeclaration(HeadwaterError):
         super().__init__(f'The declaration of "{name}"{place} has {given} at "{field}"; expected {expected}.')
 
 
+class MixedCadences(HeadwaterError):
+    """Sources whose files come at different steps of time meet in one table."""
+
+    def __init__(self, sources: Mapping[str, tuple[str, object]]) -> None:
+        told = ", ".join(f'"{name}" ({cadence} from {start})' for name, (cadence, start) in sources.items())
+        super().__init__(
+            f"Tables by day are made from sources that do not come at the same steps: {told}. Give them the "
+            "same cadence, and weekly ones a start on the same weekday; or read one of them through a table "
+            "with `materialized: table`, which has no days."
+        )
+
+
 class FeatureRowsMismatch(HeadwaterError):
     """Feature SQL did not answer with exactly one row for each row of a request."""
 

@@ -138,7 +138,8 @@ def gather(settings: Settings, read: Collection[str]) -> tuple[lake.Edition, Gro
                 made_by = dict(con.execute("select source, digest from raw.declarations").fetchall())
     counted, others = [], []
     for (source, day), group in groupby(rows, key=lambda row: row[:2]):
-        versions = sorted(Version(loaded_at, sha256, day) for _, _, sha256, loaded_at in group)
+        suffix = declared[source].format.type if source in declared else "csv"
+        versions = sorted(Version(loaded_at, sha256, day, suffix) for _, _, sha256, loaded_at in group)
         n = _n_counted(versions, computed.get((source, day)))
         counted += [(source, one) for one in versions[:n]]
         others += [(source, one) for one in versions[n:]]

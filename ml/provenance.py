@@ -32,9 +32,9 @@ class DeclaredSource:
 class Ground:
     """What the tables of an edition stood on: all files that counted then, by source.
 
-    A file is called as its kept copy, `<day>/<loaded_at>-<SHA-256>.csv`; of a day every version counts up to
-    the one it was computed from. `uncounted` were taken in before others that count, and no table was made
-    from them yet; what was taken in later may have been read by their light.
+    A file is called as its kept copy, `<day>/<loaded_at>-<SHA-256>.<format>`; of a day every version counts
+    up to the one it was computed from. `uncounted` were taken in before others that count, and no table was
+    made from them yet; what was taken in later may have been read by their light.
     """
 
     files: Mapping[str, tuple[str, ...]]

@@ -3,7 +3,7 @@
 Pure: how tables were built is told to it, and building them is others' work. In doubt a table is stale.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
 from ml.computed import Build, Key
@@ -13,11 +13,11 @@ _DAY = timedelta(days=1)
 _NEVER = Build()
 
 
-def window(table: Table, first: date | None, last: date | None) -> list[date | None]:
-    """The days that a build of first..last writes; [None] for a table without days."""
+def window(table: Table, first: date | None, last: date | None, every: int = 1) -> list[date | None]:
+    """The days that a build of first..last writes, `every` so many; [None] for a table without days."""
     if not table.is_daily or first is None or last is None:
         return [None]
-    return [first + n * _DAY for n in range((last - first).days + 1 + table.reach_days)]
+    return [first + n * _DAY for n in range(0, (last - first).days + 1 + table.reach_days, every)]
 
 
 def inputs(table: Table, first: date, last: date) -> list[date]:
@@ -85,10 +85,16 @@ class Traces:
         return None
 
 
-def unsettled(traces: Traces, days: Sequence[date]) -> dict[str, set[date | None]]:
-    """By table, those of the days whose rows are stale or made from stale rows; never built ones left out."""
+def unsettled(
+    traces: Traces, days: Sequence[date], only: Collection[str] | None = None
+) -> dict[str, set[date | None]]:
+    """By table, those of the days whose rows are stale or made from stale rows; never built ones left out.
+
+    Of the tables in `only`, which are made from no others, or all.
+    """
     found: dict[str, set[date | None]] = {}
-    for name in sorted(traces.tables, key=lambda one: len(ancestors(traces.tables, one))):
+    names = traces.tables.keys() if only is None else only
+    for name in sorted(names, key=lambda one: len(ancestors(traces.tables, one))):
         table = traces.tables[name]
         late = {day for day in traces.stale(name, days) if (name, day) in traces.builds}
         for parent in set(table.parents) & found.keys():

@@ -4,16 +4,15 @@ How certificates are kept, and what is refused without them, is `ml.lake`'s.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 
 import dagster as dg
 
 from assets.components.table_builds import StepBuilds
 from assets.dbt_runner import NodeResult
+from ml.calendars import Calendar, ranges
 from ml.errors import NothingPublished
 from ml.lake.published import Certificate, Published, Renewal
-
-_DAY = timedelta(days=1)
 
 
 def certificates(
@@ -31,7 +30,7 @@ def certificates(
         blocking = {id_: spec for id_, spec in checks.items() if spec.blocking and spec.asset_key == key}
         code = builds.lineage(name)
         if whole.get(name) != code:  # rows of other code may be among those that these were made from
-            settled = builds.settled(builds.read_days()) if settled is None else settled
+            settled = builds.settled(builds.read_days(), builds.own) if settled is None else settled
             code = code if name in settled else ""
         made[name] = Certificate(
             run=builds.run,
@@ -43,7 +42,7 @@ def certificates(
     return made
 
 
-def renew(published: Published, builds: StepBuilds) -> None:
+def renew(published: Published, builds: StepBuilds, calendars: Iterable[Calendar]) -> None:
     """Note of published tables that all their rows are what the code makes, as soon as nothing is stale.
 
     A build whose rows came out the same left what is made from them as it was, and this is true of that too.
@@ -54,20 +53,12 @@ def renew(published: Published, builds: StepBuilds) -> None:
         return
     whole = published.codes()
     other = {name for name in names if whole.get(name) != builds.lineage(name)}
-    if not other:
-        return
-    days = sorted({day for _, day in builds.computed.files() if day is not None})
-    for name in sorted(other & builds.settled(days)):
-        ranges = tuple(_ranges(days)) if builds.code.tables[name].is_daily else ((date.min, date.max),)
-        if ranges:
-            published.renew(Renewal(name, builds.lineage(name), ranges))
-
-
-def _ranges(days: Iterable[date]) -> list[tuple[date, date]]:
-    ranges: list[tuple[date, date]] = []
-    for day in days:
-        if ranges and day - ranges[-1][1] == _DAY:
-            ranges[-1] = (ranges[-1][0], day)
-        else:
-            ranges.append((day, day))
-    return ranges
+    files = builds.computed.files() if other else {}
+    for calendar in calendars if other else ():
+        days = calendar.computed(files)
+        own = {*calendar.tables, *calendar.reference_tables}
+        for name in sorted(other & builds.settled(days, own)):
+            by_day = builds.code.tables[name].is_daily
+            found = tuple(ranges(days, calendar.every)) if by_day else ((date.min, date.max),)
+            if found:
+                published.renew(Renewal(name, builds.lineage(name), found))

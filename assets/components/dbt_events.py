@@ -3,7 +3,7 @@
 Which tables there are is the component's; how they are stored is the lake's.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt.asset_utils import get_upstream_unique_ids
 
+from assets.calendar import project_calendars
 from assets.components.certifying import certificates, renew
 from assets.components.column_lineage import column_lineage
 from assets.components.leakage_check import leakage_results
@@ -21,6 +22,7 @@ from assets.dbt_runner import DbtRunner, NodeResult
 from assets.keys import source_of
 from assets.resources import Platform
 from assets.table_code import project_code
+from ml.calendars import Calendar
 from ml.computed import Arrival, Computed
 from ml.data_version import row_versions
 from ml.errors import TablesNotBuilt
@@ -47,6 +49,7 @@ class BuiltTables:
     first_day: str | None
     last_day: str | None
     run: str
+    calendar: Calendar | None = None
     only_stale: bool = False
 
     def window(self, node: Node) -> tuple[date, date] | None:
@@ -60,7 +63,9 @@ class BuiltTables:
         """What is known of how its tables were built, and what comes of this step."""
         first, last = (day and date.fromisoformat(day) for day in (self.first_day, self.last_day))
         computed = Computed(self.platform.settings)
-        return StepBuilds(project_code(self.runner), computed, self.run, first or None, last or None)
+        return StepBuilds(
+            project_code(self.runner), computed, self.run, first or None, last or None, self.calendar
+        )
 
 
 def table_events(
@@ -82,8 +87,8 @@ def table_events(
         results = list(_build(turn, step, builds))
         if all(result.is_good for result in results):
             results += sql_results(step.runner, [r.unique_id for r in results if r.unique_id in by_id])
-        if step.first_day and all(result.is_good for result in results):
-            results += leakage_results(step.runner, list(by_id), step.first_day, step.last_day or "")
+        if step.calendar and all(result.is_good for result in results):
+            results += _audited(step, list(by_id))
         failed = [result for result in results if not result.is_good]
         if failed:
             builds.fail([_why(result) for result in failed])
@@ -115,6 +120,11 @@ def table_events(
         raise TablesNotBuilt(command="build", cause="; ".join(_why(result) for result in failed))
 
 
+def _audited(step: BuiltTables, built: list[str]) -> Iterator[NodeResult]:
+    assert step.calendar and step.first_day and step.last_day  # noqa: S101  only tables by day are audited
+    return leakage_results(step.runner, built, step.calendar, step.first_day, step.last_day)
+
+
 def _upstream_first(nodes: Mapping[str, Node], builds: StepBuilds) -> list[str]:
     tables = builds.code.tables
     return sorted(nodes, key=lambda id_: len(ancestors(tables, nodes[id_]["name"])))
@@ -142,8 +152,25 @@ def _build(turn: Workshop, step: BuiltTables, builds: StepBuilds) -> Iterator[No
         with turn.connect() as connection:
             for name in wave:
                 relation, written = nodes[name]["relation_name"], builds.window(name)
+                if strays := _strays(connection, nodes[name], step, written):
+                    builds.fail([strays])
+                    raise TablesNotBuilt(command="build", cause=strays)
                 versions = row_versions(connection, relation, written, is_daily=is_daily(nodes[name]))
                 builds.built(name, versions)
+
+
+def _strays(connection: Any, node: Node, step: BuiltTables, written: Sequence[date | None]) -> str:
+    """What is wrong with a table that has rows of days which its calendar does not have; "" if it hasn't."""
+    if not step.calendar or step.calendar.every == 1:
+        return ""
+    days = f"select distinct day from {node['relation_name']} {_where(node, step)} order by day"
+    other = sorted({day for (day,) in connection.execute(days).fetchall()} - set(written))
+    if not other:
+        return ""
+    return (
+        f"{node['name']}: it has rows of {other[0]}, but its sources come every {step.calendar.every} days: "
+        f"`day` is the first of them, as {written[0]}"
+    )
 
 
 def _has_no_other_days(connection: Any, node: Node, step: BuiltTables) -> bool:
@@ -196,10 +223,14 @@ def _publish(
         )
     published = step.platform.published()
     edition = published.publish(batches).id if batches else None
-    if step.first_day is not None and builds.is_whole:
-        files = _files(connection, step.first_day, step.last_day)
+    if step.calendar and builds.is_whole:
+        files = [
+            file
+            for file in _files(connection, step.first_day, step.last_day)
+            if file.source in step.calendar.all_sources
+        ]
         builds.computed.record(files, edition or published.edition().id)
-    renew(published, builds)
+    renew(published, builds, project_calendars(step.runner))
     return {"edition": edition} if edition else {}
 
 

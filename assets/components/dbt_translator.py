@@ -4,14 +4,16 @@ No building: turning dbt's results into events is `dbt_events`.
 """
 
 from collections.abc import Mapping
+from math import ceil
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator
 
-from assets.calendar import DAYS
+from assets.calendar import calendar_of, partitions
 from assets.dbt_nodes import Node, is_daily, layer_of, table_meta
 from assets.keys import raw_key, source_of, table_key
+from ml.calendars import Calendar
 from ml.tables import Table
 
 
@@ -23,11 +25,13 @@ class TableTranslator(DagsterDbtTranslator):
         manifest: Mapping[str, Any],
         owners: tuple[str, ...] = (),
         tables: Mapping[str, Table] | None = None,
+        calendars: tuple[Calendar, ...] = (),
     ) -> None:
         super().__init__()
         self._manifest = manifest
         self._owners = owners
         self._tables = tables or {}
+        self._calendars = calendars
 
     def get_asset_key(self, dbt_resource_props: Node) -> dg.AssetKey:
         name = dbt_resource_props["name"]
@@ -52,7 +56,8 @@ class TableTranslator(DagsterDbtTranslator):
         return table.code if table else None
 
     def get_partitions_def(self, dbt_resource_props: Node) -> dg.PartitionsDefinition | None:
-        return DAYS if is_daily(dbt_resource_props) else None
+        calendar = calendar_of(dbt_resource_props["name"], self._calendars)
+        return partitions(calendar) if calendar else None
 
     def get_partition_mapping(
         self, dbt_resource_props: Node, dbt_parent_resource_props: Node
@@ -61,8 +66,10 @@ class TableTranslator(DagsterDbtTranslator):
         lookback = self._lookback_into(dbt_parent_resource_props["unique_id"])
         if not both_daily or dbt_resource_props is dbt_parent_resource_props or not lookback:
             return None
+        calendar = calendar_of(dbt_resource_props["name"], self._calendars)
+        every = calendar.every if calendar else 1
         return dg.TimeWindowPartitionMapping(
-            start_offset=-lookback, allow_nonexistent_upstream_partitions=True
+            start_offset=-ceil(lookback / every), allow_nonexistent_upstream_partitions=True
         )
 
     def _lookback_into(self, parent: str) -> int:

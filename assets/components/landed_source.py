@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.calendar import DAYS, FRESH_DAILY, ONE_RUN
+from assets.calendar import ONE_RUN, fresh, partitions_of
 from assets.components.source_checks import check_results, check_specs, day_metadata
 from assets.keys import landing_key, raw_key
 from assets.resources import Platform
@@ -38,10 +38,11 @@ class LandedSource(dg.Component):
         return cls(Source.declare(given, str(context.path / "defs.yaml")))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        return dg.Definitions(assets=[_landing(self.source), _raw(self.source)])
+        days = partitions_of(self.source, Settings.from_env())
+        return dg.Definitions(assets=[_landing(self.source, days), _raw(self.source, days)])
 
 
-def _landing(source: Source) -> dg.AssetSpec:
+def _landing(source: Source, days: dg.PartitionsDefinition | None) -> dg.AssetSpec:
     """The files themselves: they arrive by themselves, so nothing here makes them."""
     return dg.AssetSpec(
         landing_key(source.name),
@@ -49,13 +50,11 @@ def _landing(source: Source) -> dg.AssetSpec:
         group_name="landing",
         owners=list(source.owners),
         kinds={source.format.type},
-        partitions_def=DAYS if source.cadence == "daily" else None,
+        partitions_def=days,
     )
 
 
-def _raw(source: Source) -> dg.AssetsDefinition:
-    is_daily = source.cadence == "daily"
-
+def _raw(source: Source, partitions: dg.PartitionsDefinition | None) -> dg.AssetsDefinition:
     @dg.asset(
         key=raw_key(source.name),
         deps=[landing_key(source.name), *(raw_key(lookup.source) for lookup in source.lookups)],
@@ -64,15 +63,15 @@ def _raw(source: Source) -> dg.AssetsDefinition:
         owners=list(source.owners),
         kinds={"duckdb"},
         tags={"cadence": source.cadence},
-        partitions_def=DAYS if is_daily else None,
-        backfill_policy=ONE_RUN if is_daily else None,
-        freshness_policy=FRESH_DAILY if is_daily else None,
+        partitions_def=partitions,
+        backfill_policy=ONE_RUN if partitions else None,
+        freshness_policy=fresh(source.every_days) if partitions else None,
         check_specs=[_sound_spec(source), *check_specs(source)],
         code_version=source.digest()[:12],
         metadata={"dagster/column_schema": _schema(source)},
     )
     def raw(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
-        days = context.partition_key_range if is_daily else None
+        days = context.partition_key_range if partitions else None
         files = _files(platform.settings, source, days)
         intake = take_in(platform.workshop(), platform.settings, source, files)
         yield dg.AssetCheckResult(**sound_files(source, failures(platform.settings, source)))
@@ -80,7 +79,7 @@ def _raw(source: Source) -> dg.AssetsDefinition:
         yield from check_results(source, shown)
         for day in shown.days:
             context.add_asset_metadata(
-                day_metadata(day, shown.sample), partition_key=str(day.day) if is_daily else None
+                day_metadata(day, shown.sample), partition_key=str(day.day) if partitions else None
             )
         yield _taken_in(intake.raise_failed())
 
@@ -116,7 +115,7 @@ def sound_files(source: Source, refused: Mapping[Path, str]) -> dict[str, Any]:
 
 def _files(settings: Settings, source: Source, days: dg.PartitionKeyRange | None) -> Iterator[Path]:
     """Landed files of the days; without days, every file in the source's folder."""
-    for file in sorted((settings.landing / source.name).glob("*.csv")):
+    for file in sorted((settings.landing / source.name).glob(f"*.{source.format.type}")):
         if days is None or days.start <= file.stem <= days.end:
             yield file
 

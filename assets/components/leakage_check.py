@@ -6,18 +6,17 @@ How leaks are found is `ml.proofs.leakage`'s.
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from typing import Any
 
 import dagster as dg
 
 import assets.compiled_tables as compiling  # whole: that module reads this package
 from assets.dbt_runner import DbtRunner, NodeResult
+from ml.calendars import Calendar
 from ml.errors import HeadwaterError
 from ml.lake.workshop import Workshop
 from ml.proofs.cutoffs import Sample
-from ml.proofs.leakage import Audit, Plan, audit
+from ml.proofs.leakage import Audit, audit
 from ml.proofs.rebuild import held
-from ml.sources.catalogue import declared_sources
 
 NAME = "leakage"
 DESCRIPTION = (
@@ -41,7 +40,7 @@ def leakage_checks(specs: Mapping[str, dg.AssetSpec], runner: DbtRunner) -> dict
 
 
 def leakage_results(
-    runner: DbtRunner, built: Sequence[str], first_day: str, last_day: str
+    runner: DbtRunner, built: Sequence[str], calendar: Calendar, first_day: str, last_day: str
 ) -> Iterator[NodeResult]:
     """Audit the tables `built` (ids) for these days, one result each; the caller has the workshop's turn.
 
@@ -53,7 +52,7 @@ def leakage_results(
         return
     try:
         days = date.fromisoformat(first_day), date.fromisoformat(last_day)
-        found = _audited(runner, tuple(relations.values()), *days)
+        found = _audited(runner, tuple(relations.values()), calendar, *days)
     except HeadwaterError as error:
         seconds = time.monotonic() - began
         for unique_id in relations:
@@ -64,16 +63,13 @@ def leakage_results(
         yield _result(unique_id, found.of(relation), seconds)
 
 
-def _audited(runner: DbtRunner, relations: tuple[str, ...], first: date, last: date) -> Audit:
-    def compiled(start: date, end: date) -> Sequence[Any]:
-        return compiling.compiled_tables(runner, start, end)
-
+def _audited(
+    runner: DbtRunner, relations: tuple[str, ...], calendar: Calendar, first: date, last: date
+) -> Audit:
     n = _MANY_CUTOFFS if (last - first).days >= _MANY_DAYS else _FEW_CUTOFFS
     sample = Sample(n, first.toordinal(), first, last, runner.zones())
-    tables = compiling.described_tables(runner)
     with held(Workshop(runner.settings)) as snapshot:
-        plan = Plan(snapshot, declared_sources(runner.settings.project), tables, compiled, only=relations)
-        return audit(plan, sample)
+        return audit(compiling.audit_plan(runner, snapshot, calendar, relations), sample)
 
 
 def _result(unique_id: str, found: Audit, seconds: float) -> NodeResult:

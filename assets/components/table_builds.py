@@ -3,11 +3,12 @@
 Building is dbt's, storing the register is `ml.computed`'s, publishing is `dbt_events`'.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 
 from assets.table_code import ProjectCode
+from ml.calendars import Calendar
 from ml.canonical import digest
 from ml.computed import Arrival, Build, Computed, Key
 from ml.errors import UncertifiedInputs
@@ -19,13 +20,14 @@ _ASKED = "it was asked for"
 
 @dataclass
 class StepBuilds:
-    """One step of a run: `first` and `last` are its days, None for tables that have none."""
+    """One step of a run: `first` and `last` are its days of the calendar, None for tables that have none."""
 
     code: ProjectCode
     computed: Computed
     run: str
     first: date | None
     last: date | None
+    calendar: Calendar | None = None
     reasons: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -39,9 +41,16 @@ class StepBuilds:
     @property
     def days(self) -> list[date]:
         """The days of the run, without what tables write beyond them."""
-        if self.first is None or self.last is None:
+        if self.calendar is None or self.first is None or self.last is None:
             return []
-        return [date.fromordinal(n) for n in range(self.first.toordinal(), self.last.toordinal() + 1)]
+        return self.calendar.days(self.first, self.last)
+
+    @property
+    def own(self) -> set[str]:
+        """The tables that may be made from each other: its calendar's, or the reference tables."""
+        if self.calendar is None:
+            return {name for name, table in self.code.tables.items() if not table.is_daily}
+        return {*self.calendar.tables, *self.calendar.reference_tables}
 
     def see_raw(self, files: Iterable[Arrival]) -> None:
         """Take note of the bytes that raw rows are from now."""
@@ -104,33 +113,34 @@ class StepBuilds:
         """The code of a table and of all that it is made from."""
         return lineage_code(self.code.tables, [name])
 
-    def settled(self, days: Sequence[date]) -> set[str]:
-        """The tables whose rows of these days, as far as there are any, are all what their lineage makes."""
-        return {name for name, late in unsettled(self._traces, days).items() if not late}
+    def settled(self, days: Sequence[date], of: Collection[str]) -> set[str]:
+        """Those tables whose rows of these days, as far as there are any, are what their lineage makes."""
+        return {name for name, late in unsettled(self._traces, days, of).items() if not late}
 
     def read_days(self) -> list[date]:
         """The days of the run, and all that any table reads for them, through others too."""
-        if self.first is None or self.last is None:
+        if self.calendar is None or self.first is None or self.last is None:
             return []
-        back = sum(table.lookback_days for table in self.code.tables.values())
-        ahead = max((table.reach_days for table in self.code.tables.values()), default=0)
-        first, last = self.first.toordinal() - back, self.last.toordinal() + ahead
-        return [date.fromordinal(n) for n in range(first, last + 1)]
+        tables = [self.code.tables[name] for name in self.calendar.tables]
+        back = sum(table.lookback_days for table in tables)
+        ahead = max((table.reach_days for table in tables), default=0)
+        return self.calendar.days(self.first - timedelta(days=back), self.last + timedelta(days=ahead))
 
     @property
     def is_whole(self) -> bool:
         """Whether every table of these days is as it should be, so that their files are computed."""
-        daily = (table.name for table in self.code.tables.values() if table.is_daily)
-        return not any(self._traces.stale(name, self.days) for name in daily)
+        by_day = self.calendar.tables if self.calendar else ()
+        return not any(self._traces.stale(name, self.days) for name in by_day)
 
     def version(self, name: str) -> str:
         """One name for a table's rows of the days of the run."""
-        days = window(self.code.tables[name], self.first, self.last)
+        days = self.window(name)
         return digest(repr([self._traces.builds.get((name, day), Build()).data for day in days]))[:16]
 
     def window(self, name: str) -> list[date | None]:
         """The days that a build of a table writes in this run."""
-        return window(self.code.tables[name], self.first, self.last)
+        every = self.calendar.every if self.calendar else 1
+        return window(self.code.tables[name], self.first, self.last, every)
 
     def _refuse_uncertified(self, name: str, built_here: set[str]) -> None:
         table = self.code.tables[name]

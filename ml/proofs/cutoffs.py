@@ -80,7 +80,7 @@ def choose(
     `due` names, by relation, the column that says when a row is due: a cutoff is such an instant of a row
     that stands, so that rows are due right then; a minute of the day where there is none.
     """
-    days = _days(con, sample)
+    days = _days(con, [source.name for source in sources], sample)
     dice = random.Random(sample.seed)  # noqa: S311  a sample, not a secret
     found: list[Cutoff] = []
     if sample.n > 1:
@@ -92,11 +92,11 @@ def choose(
     return tuple(sorted(found, key=lambda cutoff: cutoff.at))
 
 
-def _days(con: duckdb.DuckDBPyConnection, sample: Sample) -> list[date]:
+def _days(con: duckdb.DuckDBPyConnection, sources: list[str], sample: Sample) -> list[date]:
     rows = con.execute(
         "select distinct day from origin.raw.files where day between coalesce($first, day) "
-        "and coalesce($last, day) order by day",
-        {"first": sample.first_day, "last": sample.last_day},
+        "and coalesce($last, day) and list_contains($sources, source) order by day",
+        {"first": sample.first_day, "last": sample.last_day, "sources": sources},
     ).fetchall()
     return [day for (day,) in rows]
 

@@ -34,7 +34,7 @@ def _raw(source: Source) -> Iterator[Relation]:
     """Every row of every file, the versions of rows, and those that hold: see `ml.sources`."""
     types = {name.lower(): type_ for name, type_ in source.raw_columns().items()}
     versions = {name.lower(): type_ for name, type_ in source.version_columns().items()}
-    day = frozenset({"day"} if source.cadence == "daily" else set())
+    day = frozenset({"day"} if source.every_days else set())
     place = day | {"row_number", "loaded_at", "source_file_id"}
     key = day | {name.lower() for name in source.key}
     is_unique = source.duplicates == "quarantine"

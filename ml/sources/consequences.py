@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from ml.errors import FileRefused
 from ml.sources import fingerprints
+from ml.sources.cells import Cells
 from ml.sources.declaration import Source
 from ml.sources.drift import Drifted
 from ml.sources.findings import Finding
-from ml.sources.reading import Cells
 
 
 def refuse_changed(

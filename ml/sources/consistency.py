@@ -5,14 +5,14 @@ What the parts are does not belong here.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import duckdb
 from pydantic import BaseModel, ValidationError
 
 from ml.errors import nearest
 from ml.sources import clocks
-from ml.sources.declaration import SQL_TYPES, Source
+from ml.sources.declaration import SQL_TYPES, CsvFormat, ParquetFormat, Source
 
 Fault = tuple[str, object, str]  # field, its value, what was expected
 _TIMES = ("event_at", "known_at", "loaded_at", "corrected_at", "superseded_at")
@@ -22,13 +22,15 @@ _POLICY = (
     "what it replaces was never known), or `corrections: {known_at: <SQL>}` with SQL that yields a "
     "TIMESTAMP in UTC from the columns, day, event_at, known_at and loaded_at"
 )
+_FORMATS: Mapping[str, type[BaseModel]] = {"csv": CsvFormat, "parquet": ParquetFormat}
 _RESERVED = ("source_file_id", "row_number", "day", *_TIMES)
 
 
 def explain(error: ValidationError) -> Fault:
     """The first fault pydantic found, with the fields that are nearest to an unknown one."""
     first = error.errors()[0]
-    field = ".".join(map(str, first["loc"]))
+    place = [part for i, part in enumerate(first["loc"]) if not (i and first["loc"][i - 1] == "format")]
+    field = ".".join(map(str, place))
     if field.partition(".")[0] == "corrections" and first["type"] != "extra_forbidden":
         return field, first["input"] if first["type"] != "missing" else None, _POLICY
     if first["type"] == "extra_forbidden":
@@ -36,6 +38,10 @@ def explain(error: ValidationError) -> Fault:
         return field, first["input"], f"a known field. {like}"
     if first["type"] == "missing":
         return field, None, "a value: this field has no default"
+    if first["type"] == "union_tag_invalid":
+        allowed = re.findall("'([^']*)'", str(first["ctx"]["expected_tags"]))
+        tag = str(first["ctx"]["tag"])
+        return f"{field}.type", tag, f"{' or '.join(map(repr, allowed))}. {nearest(tag, allowed)}"
     if first["type"] == "literal_error":
         allowed = re.findall("'([^']*)'", str(first["ctx"]["expected"]))
         return field, first["input"], f"{first['ctx']['expected']}. {nearest(str(first['input']), allowed)}"
@@ -122,10 +128,17 @@ def _unknown(field: str, given: Iterable[str], names: Iterable[str]) -> Iterator
 
 
 def _dates(source: Source) -> Iterator[Fault]:
-    if source.cadence == "daily" and source.start is None:
-        yield "start", None, "the first day a file may name, since cadence is daily"
+    if source.every_days and source.start is None:
+        yield "start", None, f"the first day a file may name, since cadence is {source.cadence}"
     if source.cadence == "once" and (source.start or source.end):
         yield "start", source.start, "nothing, since a source with cadence once has no days"
+    if (
+        source.start
+        and source.end
+        and source.every_days
+        and (source.end - source.start).days % source.every_days
+    ):
+        yield "end", source.end, f"the first day of a week, as start is: a {source.start:%A}"
     for column in source.columns:
         for bound in (column.minimum, column.maximum):
             if bound is not None and isinstance(bound, float) != (column.type in {"integer", "real"}):
@@ -187,8 +200,12 @@ def _all_expressions(source: Source) -> Iterator[tuple[str, str | None, str, str
 def _fields_at(location: tuple[int | str, ...]) -> list[str]:
     model: type[BaseModel] = Source
     for part in location[:-1]:
-        annotation = model.model_fields[part].annotation if isinstance(part, str) else None
+        field = model.model_fields.get(part) if isinstance(part, str) else None
+        if field is None:  # a place in a list, or which format it is
+            model = _FORMATS.get(str(part), model)
+            continue
+        annotation = field.annotation
         for inner in (annotation, *getattr(annotation, "__args__", ())):
-            if isinstance(inner, type) and issubclass(inner, BaseModel):
+            if isinstance(inner, type) and issubclass(inner, BaseModel) and inner not in _FORMATS.values():
                 model = inner
     return list(model.model_fields)

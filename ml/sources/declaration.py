@@ -8,9 +8,9 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ml.errors import BadDeclaration
 from ml.sources.policies import Drift
@@ -24,6 +24,8 @@ SQL_TYPES: Mapping[ColumnType, str] = {
     "date": "DATE",
     "boolean": "BOOLEAN",
 }
+Cadence = Literal["daily", "weekly", "once"]
+_STEPS: Mapping[Cadence, int] = {"daily": 1, "weekly": 7, "once": 0}
 _NAME = r"^[a-z][a-z0-9_]*$"
 
 
@@ -38,6 +40,32 @@ class CsvFormat(_Declared):
     encoding: Literal["utf-8", "latin-1", "cp1252"] = "utf-8"
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     null_values: tuple[str, ...] = ("",)
+
+    @property
+    def between_cells(self) -> str:
+        """What stands between the cells of a row that is shown whole."""
+        return self.delimiter
+
+
+class ParquetFormat(_Declared):
+    """How the file's values become cells: each as DuckDB and Arrow write it as text; a null has no value.
+
+    The declared type of a column is what counts, as for text: a file may hold integers as text, and so on.
+    """
+
+    type: Literal["parquet"]
+
+    @property
+    def between_cells(self) -> str:
+        """What stands between the cells of a row that is shown whole."""
+        return ", "
+
+
+def _with_type(declared: Any) -> Any:
+    return {"type": "csv", **declared} if isinstance(declared, Mapping) else declared
+
+
+Format = Annotated[CsvFormat | ParquetFormat, Field(discriminator="type"), BeforeValidator(_with_type)]
 
 
 class Column(_Declared):
@@ -129,16 +157,17 @@ class Source(_Declared):
     """Where raw rows come from: one YAML entry.
 
     Expressions are DuckDB SQL over the columns, the lookups, the `derived` values before them, `day` (in the
-    file's name) and `loaded_at`. Make one by `Source.declare`, which checks that the parts fit.
+    file's name; of a week its first) and `loaded_at`. Make one by `Source.declare`, which checks that the
+    parts fit.
     """
 
     name: str = Field(pattern=_NAME)
     description: str = Field(min_length=1)
     owners: tuple[str, ...] = ()
-    cadence: Literal["daily", "once"]
+    cadence: Cadence
     start: datetime.date | None = None
     end: datetime.date | None = None
-    format: CsvFormat = CsvFormat()
+    format: Format = CsvFormat()
     columns: tuple[Column, ...] = Field(min_length=1)
     key: tuple[str, ...] = Field(min_length=1)
     duplicates: Literal["quarantine", "keep"] = "quarantine"
@@ -172,6 +201,11 @@ class Source(_Declared):
         for field, value, expected in check(source):
             raise BadDeclaration(name, placed(where, name, field), field, value, expected)
         return source
+
+    @property
+    def every_days(self) -> int:
+        """How many days lie between two files; 0 for a source with cadence once."""
+        return _STEPS[self.cadence]
 
     @property
     def known_columns(self) -> tuple[str, ...]:

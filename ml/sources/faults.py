@@ -11,11 +11,11 @@ import duckdb
 import pyarrow as pa
 
 from ml.errors import FileRefused
+from ml.sources.cells import Cells
 from ml.sources.checking import Fault, cell_faults, row_faults, typed_rows
 from ml.sources.declaration import Source
 from ml.sources.drift import Drifted
 from ml.sources.findings import Finding
-from ml.sources.reading import Cells
 
 UNSEEN = "was seen before (new category)"
 _RETYPED_SHARE = 0.5  # a column of which more values than this are not of its type has been retyped
@@ -144,7 +144,7 @@ def _broken_rules(con: duckdb.DuckDBPyConnection, source: Source, files: list[in
     these = typed_rows(source, f"_file in ({', '.join(map(str, files))})")
     con.execute(f"create or replace temp table _suspects as select * from ({these}) where not _good")
     texts = ", ".join(f"coalesce(_cell_{i}, '')" for i in range(len(source.columns)))
-    delimiter = source.format.delimiter.replace("'", "''")
+    delimiter = source.format.between_cells.replace("'", "''")
     whole_row = f"concat_ws('{delimiter}', {texts})"
     place = {column.name: f"_cell_{i}" for i, column in enumerate(source.columns)}
     return [

@@ -12,12 +12,13 @@ import pyarrow as pa
 
 from ml.errors import FileRefused
 from ml.sources import drift, raw
+from ml.sources.cells import Cells
 from ml.sources.checking import typed_rows
 from ml.sources.consequences import refuse_changed, store_changes
 from ml.sources.declaration import Source
 from ml.sources.faults import judge, possible_faults, register_faults
 from ml.sources.kept import Version
-from ml.sources.reading import Cells, read_cells
+from ml.sources.reading import read_cells
 
 _CHUNK_BYTES = 256 * 2**20  # of files parsed at once; as cells about three times that
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml.errors import FileRefused, nearest
-from ml.sources.declaration import Column, Source
+from ml.sources.declaration import Column, CsvFormat, Source
 from ml.sources.findings import Action, Finding
 
 
@@ -21,8 +21,16 @@ class Header:
 
 
 def read_header(source: Source, path: Path, line: str) -> Header:
-    """Parse the header line. Raises FileRefused, naming the column, for what the source does not accept."""
-    found = next(csv.reader([line], delimiter=source.format.delimiter), [])
+    """Parse a CSV file's header line. Raises as `compare` does."""
+    assert isinstance(source.format, CsvFormat)  # noqa: S101
+    return compare(source, path, next(csv.reader([line], delimiter=source.format.delimiter), []))
+
+
+def compare(source: Source, path: Path, found: list[str]) -> Header:
+    """The names of a file's columns beside the declared ones.
+
+    Raises FileRefused, naming the column, for what the source does not accept.
+    """
     declared = {column.in_file: i for i, column in enumerate(source.columns)}
     names = tuple(
         f"_cell_{declared[name]}" if name in declared else f"_extra_{i}" for i, name in enumerate(found)

@@ -5,7 +5,7 @@ What is inside a file does not belong here.
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -22,6 +22,7 @@ class Version:
     loaded_at: datetime
     sha256: str
     day: date | None
+    suffix: str = field(default="csv", compare=False)  # of the copy, which is called as its format
 
 
 def days_kept(settings: Settings, source: str) -> list[date | None]:
@@ -35,7 +36,7 @@ def versions(settings: Settings, source: str, day: date | None) -> list[Version]
     """The kept versions of a day, oldest first."""
     folder = _folder(settings, source, day)
     names = [entry.name for entry in os.scandir(folder)] if folder.is_dir() else []
-    return sorted(_version(name, day) for name in names if name.endswith(".csv"))
+    return sorted(_version(name, day) for name in names if not name.endswith(".part"))
 
 
 def path_of(settings: Settings, source: str, version: Version) -> Path:
@@ -45,7 +46,7 @@ def path_of(settings: Settings, source: str, version: Version) -> Path:
 
 def name_of(version: Version) -> str:
     """What a version's copy is called within its source."""
-    return f"{version.day or 'once'}/{version.loaded_at.strftime(_STAMP)}-{version.sha256}.csv"
+    return f"{version.day or 'once'}/{version.loaded_at.strftime(_STAMP)}-{version.sha256}.{version.suffix}"
 
 
 def version_of(name: str) -> Version:
@@ -77,6 +78,7 @@ def _folder(settings: Settings, source: str, day: date | None) -> Path:
 
 
 def _version(name: str, day: date | None) -> Version:
-    stamp, sha256 = name.removesuffix(".csv").split("-", 1)
+    called, _, suffix = name.rpartition(".")
+    stamp, sha256 = called.split("-", 1)
     loaded_at = datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC).replace(tzinfo=None)
-    return Version(loaded_at, sha256, day)
+    return Version(loaded_at, sha256, day, suffix)

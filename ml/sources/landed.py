@@ -50,21 +50,27 @@ class Outcome:
 
 def day_of(source: Source, path: Path) -> date | None:
     """The day that the file's name gives, None for cadence once. Raises FileRefused."""
-    if source.cadence == "once":
-        if path.name != f"{source.name}.csv":
-            raise FileRefused(path, f'the name "{path.name}" is not this source\'s', f'"{source.name}.csv"')
+    suffix = source.format.type
+    if not source.every_days:
+        if path.name != f"{source.name}.{suffix}":
+            wanted = f'"{source.name}.{suffix}"'
+            raise FileRefused(path, f'the name "{path.name}" is not this source\'s', wanted)
         return None
     try:
-        day = datetime.strptime(path.name, "%Y-%m-%d.csv").replace(tzinfo=UTC).date()
+        day = datetime.strptime(path.name, f"%Y-%m-%d.{suffix}").replace(tzinfo=UTC).date()
     except ValueError:
         day = None
     if day is None or path.stem != day.isoformat():
-        raise FileRefused(path, f'the name "{path.stem}" is not a day', '"<YYYY-MM-DD>.csv" with a real date')
+        wanted = f'"<YYYY-MM-DD>.{suffix}" with a real date'
+        raise FileRefused(path, f'the name "{path.stem}" is not a day', wanted)
     last = source.end or datetime.now(UTC).date() + timedelta(days=1)
     if source.start and day < source.start:
         raise FileRefused(path, f"the day {day} lies before the source starts", f"{source.start} or later")
     if day > last:
         raise FileRefused(path, f"the day {day} lies after the last day allowed", f"{last} or earlier")
+    if source.start and (day - source.start).days % source.every_days:
+        wanted = f"the first day of a week, a {source.start:%A}"
+        raise FileRefused(path, f"the day {day} is a {day:%A}", wanted)
     return day
 
 

@@ -95,9 +95,12 @@ def bad_cells(
     """
     rows = con.execute(
         f"""
-        select source, day, concat(source, '/', coalesce(day::varchar, source), '.csv'), source_file_id,
-            row_number, column_name, value, rule
+        select source, day,
+            concat(source, '/', coalesce(day::varchar, source), '.', regexp_extract(files.path, '[a-z]+$')),
+            source_file_id, row_number, column_name, value, rule
         from raw.quarantine semi join ({_newest(source, first, last)})
+            using (source, source_file_id, loaded_at)
+        left join (select source, source_file_id, loaded_at, path from raw.files) as files
             using (source, source_file_id, loaded_at)
         qualify row_number() over (partition by source, day order by row_number, column_name, rule)
             <= {most if most is not None else "1e18"}

@@ -78,14 +78,15 @@ def forget(con: duckdb.DuckDBPyConnection, source: str) -> None:
         con.execute(f"delete from raw.{table} where source = ?", [source])
 
 
-def held(con: duckdb.DuckDBPyConnection, source: str, days: Iterable[date | None]) -> dict[Version, Held]:
+def held(con: duckdb.DuckDBPyConnection, source: Source, days: Iterable[date | None]) -> dict[Version, Held]:
     """The versions of `days` that raw holds."""
     rows = con.execute(
         "select loaded_at, source_file_id, day, n_bytes, n_rows, n_quarantined from raw.files "
         "where source = ? and (day is null or list_contains(?, day)) order by loaded_at",
-        [source, [day for day in days if day]],
+        [source.name, [day for day in days if day]],
     ).fetchall()
-    return {Version(*row[:3]): Held(Version(*row[:3]), *row[3:]) for row in rows}
+    versions = {Version(row[0], row[1], row[2], source.format.type): row[3:] for row in rows}
+    return {version: Held(version, *counts) for version, counts in versions.items()}
 
 
 def record(con: duckdb.DuckDBPyConnection, source: str, stored: Sequence[Held], paths: Sequence[str]) -> None:

@@ -4,7 +4,6 @@ What the text should mean (types, ranges, rules) does not belong here.
 """
 
 import io
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,41 +11,29 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from ml.errors import FileRefused
-from ml.sources.declaration import Source
-from ml.sources.findings import Finding
+from ml.sources.cells import Cells, Misshapen
+from ml.sources.columnar import read_parquet
+from ml.sources.declaration import CsvFormat, Source
 from ml.sources.header import Header, read_header
 from ml.sources.rules import check_file
-
-
-@dataclass(frozen=True)
-class Misshapen:
-    """A line with too few or too many fields; `row_number` 1 is the first line after the header."""
-
-    row_number: int
-    n_fields: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Cells:
-    """A file's cells: string columns `_cell_0`… and `row_number`, the lines that have no cells, and what
-    changed about its columns."""
-
-    table: pa.Table
-    misshapen: tuple[Misshapen, ...]
-    drift: tuple[Finding, ...] = ()
-
-    @property
-    def n_rows(self) -> int:
-        """Data rows in the file, misshapen ones included."""
-        return int(self.table.num_rows) + len(self.misshapen)
 
 
 def read_cells(source: Source, path: Path, data: bytes) -> Cells:
     """Parse `data`, the bytes of `path`. Raises FileRefused naming row and column where there is one."""
     if not data.strip():
         raise FileRefused(path, "the file is empty", "a header and at least one row")
-    data = _as_utf8(source, path, data)
+    form = source.format
+    cells = (
+        _read_csv(source, form, path, data)
+        if isinstance(form, CsvFormat)
+        else read_parquet(source, path, data)
+    )
+    check_file(source, path, cells.table, cells.n_rows)
+    return cells
+
+
+def _read_csv(source: Source, form: CsvFormat, path: Path, data: bytes) -> Cells:
+    data = _as_utf8(source, form, path, data)
     header = read_header(source, path, data.split(b"\n", 1)[0].decode("utf-8-sig").rstrip("\r"))
     if not data.endswith(b"\n"):
         last = data.rsplit(b"\n", 1)[-1].decode()
@@ -56,22 +43,21 @@ def read_cells(source: Source, path: Path, data: bytes) -> Cells:
             "the whole file",
             row=max(data.count(b"\n"), 1),
         )
-    cells = _parse(source, path, data, header)
+    cells = _parse(source, form, path, data, header)
     cut = [line for line in cells.misshapen if line.row_number == cells.n_rows]
     if cut and cut[0].n_fields < len(header.names):
         found = f'the file is cut off: its last line "{_short(cut[0].text)}" has {cut[0].n_fields} fields'
         raise FileRefused(path, found, f"{len(header.names)} fields", row=cut[0].row_number)
-    check_file(source, path, cells.table, cells.n_rows)
     return cells
 
 
-def _as_utf8(source: Source, path: Path, data: bytes) -> bytes:
-    encoding = source.format.encoding
+def _as_utf8(source: Source, form: CsvFormat, path: Path, data: bytes) -> bytes:
+    encoding = form.encoding
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line_start = data.rfind(b"\n", 0, error.start) + 1
-        index = data.count(source.format.delimiter.encode(), line_start, error.start)
+        index = data.count(form.delimiter.encode(), line_start, error.start)
         column = source.columns[min(index, len(source.columns) - 1)].in_file
         row = data.count(b"\n", 0, error.start)
         found = f"byte 0x{data[error.start]:02x} at offset {error.start} is not {encoding.upper()}"
@@ -82,7 +68,7 @@ def _as_utf8(source: Source, path: Path, data: bytes) -> bytes:
     return data if encoding == "utf-8" else text.encode()
 
 
-def _parse(source: Source, path: Path, data: bytes, header: Header) -> Cells:
+def _parse(source: Source, form: CsvFormat, path: Path, data: bytes, header: Header) -> Cells:
     names = [f"_cell_{i}" for i in range(len(source.columns))]
     misshapen: list[Misshapen] = []
 
@@ -97,7 +83,7 @@ def _parse(source: Source, path: Path, data: bytes, header: Header) -> Cells:
                 use_threads=False, block_size=len(data) + 1, skip_rows=1, column_names=header.names
             ),
             parse_options=pc.ParseOptions(
-                delimiter=source.format.delimiter,
+                delimiter=form.delimiter,
                 newlines_in_values=True,
                 ignore_empty_lines=False,
                 invalid_row_handler=set_aside,
@@ -106,7 +92,7 @@ def _parse(source: Source, path: Path, data: bytes, header: Header) -> Cells:
                 include_columns=names,
                 include_missing_columns=True,
                 column_types=dict.fromkeys(names, pa.string()),
-                null_values=list(source.format.null_values),
+                null_values=list(form.null_values),
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
             ),

@@ -136,7 +136,7 @@ def _store(
     if refill:
         days.update(kept.days_kept(settings, source.name))
     copies = {version for day in days for version in kept.versions(settings, source.name, day)}
-    before = raw.held(con, source.name, days)
+    before = raw.held(con, source, days)
     newest: dict[date | None, Version] = {}
     arrived = []
     for version in sorted(copies | before.keys()):
@@ -147,7 +147,7 @@ def _store(
             )
             arrived.append(Arrived(path, version, data, is_correction=version.day in newest))
         newest[version.day] = version
-    version_of = _add_new(files, newest, raw.next_stamp(con, newest.values()), arrived)
+    version_of = _add_new(source, files, newest, raw.next_stamp(con, newest.values()), arrived)
     if arrived:
         raw.make_lookups(con, source)
     filled = fill(con, source, arrived)
@@ -162,7 +162,11 @@ def _store(
 
 
 def _add_new(
-    files: Sequence[_File], newest: dict[date | None, Version], stamp: datetime, arrived: list[Arrived]
+    source: Source,
+    files: Sequence[_File],
+    newest: dict[date | None, Version],
+    stamp: datetime,
+    arrived: list[Arrived],
 ) -> dict[Path, Version]:
     """Add to `arrived` the files whose bytes are not their day's newest version; the version of each path."""
     version_of = {}
@@ -172,7 +176,7 @@ def _add_new(
         version = newest.get(file.day)
         if version is None or version.sha256 != file.sha256:
             is_correction = version is not None
-            version = newest[file.day] = Version(stamp, file.sha256, file.day)
+            version = newest[file.day] = Version(stamp, file.sha256, file.day, source.format.type)
             arrived.append(Arrived(file.path, version, file.data, is_correction))
             stamp += timedelta(microseconds=1)
         version_of[file.path] = version

@@ -18,9 +18,7 @@ def versions_view(source: Source) -> str:
     A row that a later file repeats is no new version; one that it lacks is superseded by nothing, unless not
     all of the file's rows are here, as at an instant at which not all were known.
     """
-    is_changed = (
-        "rows_.day in (from changed_days)" if source.cadence == "daily" else "exists (from changed_days)"
-    )
+    is_changed = "rows_.day in (from changed_days)" if source.every_days else "exists (from changed_days)"
     raw = source.raw_columns()
     added = [f"null::timestamp as {name}" for name in source.version_columns() if name not in raw]
     return f"""
@@ -67,7 +65,7 @@ def _changed(source: Source, is_changed: str) -> str:
     row = ", ".join(keys)
     alike = ", ".join(["day", *source.key, "loaded_at"])
     # Equality, and no step kept, so that a condition on the day reaches the scans.
-    same_day = "keys.day = {0}.day" if source.cadence == "daily" else "true"
+    same_day = "keys.day = {0}.day" if source.every_days else "true"
     place = f", row_number() over (partition by {alike} order by row_number) as place" if has_places else ""
     told = _told_together(alike) if has_places else "compared"
     rest = [name for name in source.raw_columns() if name not in {*keys, "loaded_at", "corrected_at"}]

@@ -181,7 +181,7 @@ class Meters:
     def due(self) -> tuple[Segment, ...]:
         """What `headwater up` would run."""
         stale = stale_segments(self.settings, self.code.tables.values())
-        return (*stale, *due_segments(self.settings, self.runner.lookback_days))
+        return (*stale, *due_segments(self.settings, self.code.tables.values))
 
 
 def failures(result: dg.ExecuteInProcessResult) -> str:

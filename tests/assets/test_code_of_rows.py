@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
-from assets.dbt_runner import DbtRunner
 from ml.arrivals import Segment, due_segments
 from ml.errors import MadeByOtherCode
 from ml.training_set import assemble
@@ -37,7 +36,7 @@ def compute(meters: Meters) -> list[dg.ExecuteInProcessResult]:
 
 def by_sensor(meters: Meters) -> dg.ExecuteInProcessResult:
     """The run that files ask for."""
-    (segment,) = due_segments(meters.settings, DbtRunner(meters.settings).lookback_days)
+    (segment,) = due_segments(meters.settings, meters.code.tables.values)
     (result,) = meters.run(segment, without=MODEL_STEPS)
     return result
 

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from assets.calendar import project_calendars
 from assets.compiled_tables import compiled_tables, described_tables
 from ml.arrivals import plan
 from ml.computed import Arrival
@@ -82,11 +83,12 @@ def season(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
     original = world("original", files)
     corrected = original.copy(folder / "corrected")
+    (calendar,) = project_calendars(corrected.runner)
     for late in (then_told, first_told):  # what was known last lands first
         corrected.take_in(late)
         arrivals = [Arrival(path.split("/")[0], date.fromisoformat(path[-14:-4]), "") for path in late]
         computed = [first + n * DAY for n in range((last - first).days + 1)]
-        for due in plan(arrivals, computed=computed, lookback_days=corrected.runner.lookback_days()):
+        for due in plan(arrivals, computed=computed, lookback_days=calendar.lookback_days):
             corrected.build(due.first_day, due.last_day)
     return Season(
         day,

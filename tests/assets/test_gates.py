@@ -72,7 +72,7 @@ def by_automation(meters: Meters) -> dg.ExecuteInProcessResult:
     context = dg.build_sensor_context(
         instance=meters.instance, repository_def=definitions.get_repository_def()
     )
-    (request,) = landing_sensor(job)(context).run_requests
+    (request,) = landing_sensor([job])(context).run_requests
     (result,) = meters.run(whole(), only=_names(request.asset_selection), tags=dict(request.tags))
     return result
 

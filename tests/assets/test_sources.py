@@ -22,8 +22,6 @@ BAD = {0: 1, 2: 3}  # rows by day
 def settings(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     for name in ("home", "landing"):
         monkeypatch.setenv(f"HEADWATER_{name.upper()}", str(tmp_path / name))
-    days = dg.DailyPartitionsDefinition(start_date="2024-01-01", end_date="2025-01-01")
-    monkeypatch.setattr("assets.components.landed_source.DAYS", days)
     yield Settings.from_env()
 
 

@@ -9,8 +9,19 @@ from ml.lake.workshop import Workshop
 from ml.settings import Settings
 from ml.sources import Source, take_in
 from ml.sources.catalogue import declared_sources
+from ml.tables import Table
 
 JAN_1 = date(2013, 1, 1)
+TABLES = [
+    Table(
+        "stg_flights",
+        ("raw.flights", "raw.schedules", "raw.weather"),
+        "",
+        "",
+        is_daily=True,
+        lookback_days=28,
+    )
+]
 
 
 def day(n: int) -> date:
@@ -68,20 +79,20 @@ def test_a_file_refused_for_what_is_in_it_makes_its_day_wait(settings: Settings)
     land(settings.landing, None, date(2013, 1, 3))
     bad = settings.landing / "flights" / "2013-01-02.csv"
     bad.write_bytes(b"not,a,header\n")
-    (whole,) = due_segments(settings, lambda: 28)
+    (whole,) = due_segments(settings, lambda: TABLES)
     (flights,) = [one for one in declared_sources(settings.project) if one.name == "flights"]
     others = [one for one in declared_sources(settings.project) if one.name in flights_needs(flights)]
     workshop = Workshop(settings)
     for source in (*others, flights):
         take_in(workshop, settings, source, sorted((settings.landing / source.name).glob("*.csv")))
-    before, after = due_segments(settings, lambda: 28)
+    before, after = due_segments(settings, lambda: TABLES)
     assert ranges((whole,)) == [(day(1), day(3))]
     assert ranges((before, after)) == [(day(1), day(1)), (day(3), day(3))]
     assert refused_days(settings, [flights]) == {day(2)}
     bad.unlink()
     land(settings.landing, None, date(2013, 1, 3))
     assert refused_days(settings, [flights]) == set()
-    assert ranges(due_segments(settings, lambda: 28)) == [(day(1), day(3))]
+    assert ranges(due_segments(settings, lambda: TABLES)) == [(day(1), day(3))]
 
 
 def flights_needs(source: Source) -> set[str]:

@@ -22,7 +22,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"bad_rows": {"action": "fail", "max_shares": 0.1}},
         ['"0.1"', '"bad_rows.max_shares"', "Did you mean 'max_share'?"],
     ),
-    "unknown choice": ({"cadence": "hourly"}, ['"hourly" at "cadence"', "'daily' or 'once'"]),
+    "unknown choice": ({"cadence": "hourly"}, ['"hourly" at "cadence"', "'daily', 'weekly' or 'once'"]),
     "unknown type": (
         {"columns": [*COLUMNS, {"name": "x", "type": "int"}]},
         ['"int" at "columns.5.type"', "'integer', 'real', 'text'"],
