@@ -37,7 +37,7 @@ def land(
     """
     new = 0
     for path, data in _files(_data_folder(), first or FIRST_DAY, until):
-        new += _write(landing / path, data)
+        new += write(landing / path, data)
         if on_file:
             on_file(landing / path)
     return new
@@ -102,7 +102,8 @@ def _joined(header: bytes, lines: list[bytes]) -> bytes:
     return b"\n".join([header, *lines, b""])
 
 
-def _write(path: Path, data: bytes) -> bool:
+def write(path: Path, data: bytes) -> bool:
+    """Write a file, whole or not at all; False when it is there with these bytes."""
     if path.exists() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)

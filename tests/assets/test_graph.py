@@ -1,6 +1,7 @@
 """The asset graph written out by hand, so that a change to it is a readable difference."""
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
@@ -8,14 +9,23 @@ import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from assets.automation import LANDED_JOB, PROOFS_JOB, selection
+from assets.calendar import project_calendars
+from assets.dbt_runner import DbtRunner
 from assets.definitions import build
 from ml.arrivals import Segment
+from ml.settings import Settings
 from tests.project_folder import ROOT
 
+SOURCES = {
+    *("airlines", "airports", "flights", "planes", "schedules", "weather"),
+    *("pizza_menu", "pizza_sales"),
+}
+MODELS = ("late_arrival", "pizza_demand")
+STEPS = {"bento", "candidate", "champion", "endpoint", "evaluation", "training_set"}
 GRAPH = {
-    "landing": {"airlines", "airports", "flights", "planes", "schedules", "weather"},
-    "raw": {"airlines", "airports", "flights", "planes", "schedules", "weather"},
-    "staging": {"stg_airlines", "stg_airports", "stg_flights", "stg_planes", "stg_schedules", "stg_weather"},
+    "landing": SOURCES,
+    "raw": SOURCES,
+    "staging": {f"stg_{source}" for source in SOURCES},
     "intermediate": {
         "int_aircraft_legs",
         "int_aircraft_progress",
@@ -23,15 +33,18 @@ GRAPH = {
         "int_destination_arrivals",
         "int_flight_events",
         "int_flight_number_history",
+        "int_menu_sales",
         "int_origin_operations",
+        "int_pizza_name_sales",
+        "int_pizza_sales",
         "int_route_history",
         "int_schedule_load",
         "int_system_operations",
         "int_weather",
     },
-    "features": {"flight_features", "flight_spine"},
-    "labels": {"flight_labels"},
-    "late_arrival": {"bento", "candidate", "champion", "endpoint", "evaluation", "training_set"},
+    "features": {"flight_features", "flight_spine", "pizza_week_features", "pizza_week_spine"},
+    "labels": {"flight_labels", "pizza_week_labels"},
+    **dict.fromkeys(MODELS, STEPS),
 }
 MODEL_STEPS = {
     "training_set": {"features/flight_features", "labels/flight_labels"},
@@ -82,9 +95,9 @@ def test_what_blocks_promotion_is_a_blocking_check(graph: AssetGraph) -> None:
 
 def test_features_labels_and_what_they_are_looked_up_in_are_audited_for_leaks(graph: AssetGraph) -> None:
     audited = {key.asset_key.to_user_string() for key in graph.asset_check_keys if key.name == "leakage"}
-    assert {"features/flight_spine", "features/flight_features", "labels/flight_labels"} <= audited
+    of_entities = {f"{layer}/{name}" for layer in ("features", "labels") for name in GRAPH[layer]}
     lookups = {f"intermediate/{name}" for name in GRAPH["intermediate"] - {"int_flight_events"}}
-    assert audited - lookups == {"features/flight_spine", "features/flight_features", "labels/flight_labels"}
+    assert audited == of_entities | lookups
     assert all(graph.get(key).blocking for key in graph.asset_check_keys if key.name == "leakage")
 
 
@@ -94,9 +107,38 @@ def test_daily_assets_have_the_days_and_the_others_none(graph: AssetGraph) -> No
     assert not daily & {"planes", "stg_planes", "training_set", "champion"}
 
 
-def test_new_days_touch_no_reference_table(graph: AssetGraph) -> None:
-    from datetime import date
+def test_weekly_assets_have_the_weeks_and_share_nothing_with_the_days(graph: AssetGraph) -> None:
+    weekly = {
+        key.path[-1]
+        for key in graph.get_all_asset_keys()
+        if isinstance(graph.get(key).partitions_def, dg.TimeWindowPartitionsDefinition)
+        and graph.get(key).partitions_def.get_first_partition_key() == "2015-01-05"
+    }
+    assert {"pizza_sales", "stg_pizza_sales", "pizza_week_features", "pizza_week_labels"} <= weekly
+    jobs = [definition_of(name) for name in (LANDED_JOB, "landed_weeks")]
+    for job, model, other in zip(jobs, MODELS, reversed(MODELS), strict=True):
+        keys = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
+        assert f"{model}/champion" in keys
+        assert not {key for key in keys if key.startswith(other)}
 
+
+def definition_of(job: str) -> dg.JobDefinition:
+    return build().resolve_job_def(job)
+
+
+def test_new_days_touch_nothing_of_the_weeks_and_new_weeks_nothing_of_the_days(graph: AssetGraph) -> None:
+    days, weeks = project_calendars(DbtRunner(Settings.from_env()))
+    landed = {
+        days: Segment(date(2013, 1, 2), date(2013, 1, 2), ("flights",), "digest", calendar=days),
+        weeks: Segment(date(2015, 1, 5), date(2015, 1, 5), ("pizza_sales",), "digest", calendar=weeks),
+    }
+    touched = {one: {key.path[-1] for key in selection(landed[one], graph)} for one in landed}
+    assert {"flights", *days.tables} < touched[days]
+    assert {"pizza_sales", *weeks.tables} < touched[weeks]
+    assert touched[days] & touched[weeks] == STEPS - {"endpoint"}
+
+
+def test_new_days_touch_no_reference_table(graph: AssetGraph) -> None:
     segment = Segment(date(2013, 1, 2), date(2013, 1, 2), ("flights", "weather"), "digest")
     touched = {key.to_user_string() for key in selection(segment, graph)}
     assert {"raw/flights", "raw/weather", "features/flight_features", "late_arrival/champion"} <= touched
@@ -127,7 +169,7 @@ def test_proofs_run_every_night_and_not_with_landed_files(graph: AssetGraph) -> 
 def test_one_sensor_runs_what_landed() -> None:
     definitions = build()
     sensor = definitions.resolve_sensor_def("landing")
-    assert sensor.job_name == LANDED_JOB
+    assert {job.name for job in sensor.jobs} == {LANDED_JOB, "landed_weeks"}
     assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
 
 

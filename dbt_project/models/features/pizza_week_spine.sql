@@ -1,0 +1,17 @@
+with weeks as (
+    {{ weeks_listed() }}
+),
+
+offered as (
+    select
+        menu.pizza_name,
+        menu.size_id,
+        weeks.week_at,
+        weeks.day
+    from weeks
+    inner join {{ ref('stg_pizza_menu') }} as menu
+        on menu.known_at <= weeks.week_at and {{ holds_at('weeks.week_at', 'menu') }}
+)
+
+{{ pizza_week_request('offered', also=['day']) }}
+order by day, pizza_week_id

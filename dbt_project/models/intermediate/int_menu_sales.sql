@@ -1,0 +1,1 @@
+{{ weekly_sales(keys=['menu_id']) }}

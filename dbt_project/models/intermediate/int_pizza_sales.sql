@@ -1,0 +1,1 @@
+{{ weekly_sales(keys=['pizza_name', 'size_id']) }}
