@@ -86,7 +86,9 @@ def _specs(declared: dg.Definitions) -> Iterator[dg.AssetSpec]:
 
 
 def _models(declared: dg.Definitions) -> list[dg.AssetKey]:
-    return [spec.key for spec in _specs(declared) if "model" in spec.tags]
+    """What runs make of models; an endpoint is there by itself."""
+    made = (asset for asset in declared.assets or () if isinstance(asset, dg.AssetsDefinition))
+    return [spec.key for asset in made for spec in asset.specs if "model" in spec.tags]
 
 
 def _proofs(declared: dg.Definitions) -> list[dg.AssetCheckKey]:

@@ -51,15 +51,15 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON d
     "--until",
     type=DAY,
     metavar="DAY",
-    help="Land the shipped data up to this day first.  [the first time: 2013-09-30]",
+    help="Land the shipped data up to this day first.  [the first time: nine months of each]",
 )
 @click.option("--endpoint/--no-endpoint", default=True, help="Whether to start the HTTP endpoint.")
 @as_json
 def up(until: datetime | None, endpoint: bool, as_json: bool) -> None:
     """Compute what is not computed yet, then start the UI, the sensors and the endpoint.
 
-    The first time it lands nine months of real flights, builds every table, trains, judges and promotes the
-    model. Later it only does what is new. Everything keeps running after the command ends; stop it with
+    The first time it lands nine months of real data, builds every table, trains, judges and promotes the
+    models. Later it only does what is new. Everything keeps running after the command ends; stop it with
     `headwater down`. Ctrl-C stops what was started.
     """
     from headwater.up import bring_up
@@ -92,10 +92,11 @@ def status(as_json: bool) -> None:
 @click.option("--until", type=DAY, metavar="DAY", required=True, help="Last day to land, included.")
 @as_json
 def land(first: datetime | None, until: datetime, as_json: bool) -> None:
-    """Write the shipped flights, weather and schedules into landing/, one file a day, as they would arrive.
+    """Write the shipped data into landing/ as it would arrive: files of days in 2013, of weeks in 2015.
 
-    Files that are there already stay as they are, so an interrupted landing is simply repeated. With the
-    project up, the sensor notices new files within seconds.
+    What lands is the data that had begun last by then: the flights of 2013, the pizzas of 2015. Files that
+    are there already stay as they are, so an interrupted landing is simply repeated. With the project up, the
+    sensor notices new files within seconds.
     """
     from headwater.land import land_days
 
@@ -107,18 +108,20 @@ def land(first: datetime | None, until: datetime, as_json: bool) -> None:
 @click.option(
     "--file", type=click.File("r"), help="A JSON list of instances to ask for; `-` reads standard input."
 )
+@click.option("--model", metavar="NAME", help="Which model to ask.  [default: the one at /predict]")
 @as_json
-def predict(fields: tuple[str, ...], file: IO[str] | None, as_json: bool) -> None:
+def predict(fields: tuple[str, ...], file: IO[str] | None, model: str | None, as_json: bool) -> None:
     """Ask the endpoint for predictions.
 
     \b
     headwater predict                                   the endpoint's own example
+    headwater predict --model pizza_demand              another model's
     headwater predict origin_id=JFK dest_id=SFO ...     the example, with these fields changed
     headwater predict --file flights.json               a list of instances
     """
     from headwater.predict import ask
 
-    ask(fields, file, as_json=as_json)
+    ask(fields, file, model, as_json=as_json)
 
 
 @main.command()

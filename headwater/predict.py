@@ -17,11 +17,14 @@ from headwater.errors import NothingServes, RequestRefused
 Instance = dict[str, Any]
 
 
-def ask(fields: tuple[str, ...], file: IO[str] | None, *, as_json: bool) -> None:
-    """Send instances from a file, or the endpoint's example with some fields changed; print the answer."""
-    changes = dict(_field(text) for text in fields)
-    instances = _instances(json.load(file)) if file else [_example() | changes]
-    answer = _call("/predict", {"instances": instances})
+def ask(fields: tuple[str, ...], file: IO[str] | None, model: str | None, *, as_json: bool) -> None:
+    """Send instances from a file, or the endpoint's example with some fields changed; print the answer.
+
+    To a named model, or to the one that answers at /predict.
+    """
+    changes, path = dict(_field(text) for text in fields), f"/predict/{model}" if model else "/predict"
+    instances = _instances(json.load(file)) if file else [_example(path) | changes]
+    answer = _call(path, {"instances": instances})
     voice = Voice(as_json, answer)
     voice.say(
         f"model [bold]{answer['model']['name']}[/] {answer['model']['version']}, "
@@ -60,9 +63,12 @@ def _field(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _example() -> Instance:
+def _example(path: str) -> Instance:
     described = _call("/docs.json", None)
-    content = described["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    if path not in described["paths"]:  # it is the packed model by its own name, or none
+        named = _call(path.replace("/predict", "/model", 1), None)["model"]["name"]
+        path = "/predict" if path.endswith(f"/{named}") else path
+    content = described["paths"][path]["post"]["requestBody"]["content"]["application/json"]
     example = content.get("example") or next(iter(content["examples"].values()))["value"]
     return dict(example["instances"][0])
 

@@ -63,7 +63,8 @@ def _days(voice: Voice, settings: Settings) -> None:
     for source in sources:
         days = [arrival.day for arrival in landed if arrival.source == source.name]
         waiting = sum(1 for arrival in due if arrival.source == source.name)
-        rows.append((source.name, f"{_span(days)}{f', {waiting} not computed yet' if waiting else ''}"))
+        unit = "weeks" if source.cadence == "weekly" else "days"
+        rows.append((source.name, f"{_span(days, unit)}{f', {waiting} not computed yet' if waiting else ''}"))
     voice.facts["landed"] = dict(rows)
     voice.facts["refused"] = refused
     voice.table("Landed", rows)
@@ -71,11 +72,11 @@ def _days(voice: Voice, settings: Settings) -> None:
         voice.say(f"[red]refused[/] {path}: {message}")
 
 
-def _span(days: list[date | None]) -> str:
+def _span(days: list[date | None], unit: str) -> str:
     dated = sorted(day for day in days if day is not None)
     if not dated:
         return "one file" if days else "nothing"
-    return f"{len(dated)} days, {dated[0]} to {dated[-1]}"
+    return f"{len(dated)} {unit}, {dated[0]} to {dated[-1]}"
 
 
 def _champions(voice: Voice, settings: Settings) -> None:

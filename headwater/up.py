@@ -6,7 +6,7 @@ Each step is the job of another module; this is their order, and what to tell of
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -21,18 +21,18 @@ from headwater.errors import NothingToServe, RunFailed, UpWithFailures
 from headwater.instance import make_instance
 from headwater.land import land_with_bar
 from headwater.run import Graph, Told, end_dead_runs, heeding_interrupts
+from headwater.shipped import SHIPPED, shipped_until
 from headwater.stack import Process, Running, Stack
 from ml.arrivals import Segment, due_segments, stale_segments
 from ml.computed import Computed
 from ml.errors import HeadwaterError
 from ml.lake.workshop import Workshop
 from ml.ledger import Ledger
+from ml.ledger_reading import CROWNING
 from ml.packaging import pack
 from ml.registry import Registry
 from ml.settings import Settings
 from ml.sources import declared_sources, rebuild_raw
-
-FIRST_LANDING_UNTIL = date(2013, 9, 30)
 
 
 def bring_up(until: date | None, *, with_endpoint: bool, as_json: bool) -> None:
@@ -143,7 +143,8 @@ def _land(voice: Voice, settings: Settings, until: date | None) -> None:
     if until is None and has_landed:
         return
     with _step(voice, "land files") as note:
-        n_new = land_with_bar(voice, settings, None, until or FIRST_LANDING_UNTIL)
+        wanted = {shipped_until(until): until} if until else {one: one.first_until for one in SHIPPED}
+        n_new = sum(land_with_bar(voice, settings, data, None, day) for data, day in wanted.items())
         note.text = f"{n_new} new files in {settings.landing}"
 
 
@@ -207,11 +208,15 @@ def _told(voice: Voice) -> Told:
 
 
 def _bento(voice: Voice, settings: Settings, failures: list[HeadwaterError]) -> str:
-    """The champion's Bento, packed here when a run was ended before it came to that."""
+    """The Bento of the model that was first a champion, packed here when a run ended before it came to that.
+
+    Served, it answers for all models of the project; `/predict` without a name is this one's.
+    """
     champions = Ledger(settings.ledger_url).champions()
     if not champions:
         raise failures[0] if failures else NothingToServe(landing=settings.landing)
-    champion = champions[0]
+    first = Ledger(settings.ledger_url).history(None, *CROWNING)[0].model
+    champion = next(one for one in champions if one.model == first)
     with _step(voice, "pack the endpoint") as note:
         bundle = Registry(settings.registry).get(champion.model, champion.version)
         note.text = pack(settings, bundle).tag
@@ -227,7 +232,7 @@ def _summary(voice: Voice, settings: Settings, with_endpoint: bool) -> None:
     champions = Ledger(settings.ledger_url).champions()
     rows += [(f"champion of {champion.model}", champion.version[:12]) for champion in champions]
     rows += [
-        ("more days", f"headwater land --until {_next_week(settings)}"),
+        *_more(settings),
         ("state", str(settings.home)),
         ("stop", "headwater down"),
     ]
@@ -236,6 +241,10 @@ def _summary(voice: Voice, settings: Settings, with_endpoint: bool) -> None:
     voice.table(f"Up in {voice.facts['seconds']} s", rows)
 
 
-def _next_week(settings: Settings) -> date:
+def _more(settings: Settings) -> Iterator[tuple[str, str]]:
+    """How to land what comes next of the data that has landed."""
     days = [day for _, day in Computed(settings).files() if day is not None]
-    return max(days, default=FIRST_LANDING_UNTIL) + timedelta(days=7)
+    for data in SHIPPED:
+        own = [day for day in days if data.has(day)]
+        if own:
+            yield data.more, f"headwater land --until {min(max(own) + data.ahead, data.last_day)}"

@@ -1,4 +1,4 @@
-"""The ASGI edge: answers /predict, /model and / before BentoML's middlewares, leaves the rest to it.
+"""The ASGI edge: answers /, /predict and /model before BentoML's middlewares, leaves the rest to it.
 
 Speaks HTTP only; what to reply is the endpoint's matter.
 """
@@ -20,6 +20,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 # BentoML's own page at / loads a tracker from elsewhere; ours shows the same document and loads nothing.
 _PAGE = Reply(200, "text/html; charset=utf-8", (Path(__file__).parent / "page.html").read_bytes())
 _METHODS = {"/": "GET", "/predict": "POST", "/model": "GET"}
+_OF_A_MODEL = ("/predict/", "/model/")  # and its name: /predict and /model themselves are the packed model's
 
 
 class Disconnected(Exception):
@@ -35,30 +36,35 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection's request, or pass it on."""
-        path = scope["path"] if scope["type"] == "http" else None
+        path, model = scope["path"] if scope["type"] == "http" else None, None
         if path not in _METHODS:
-            await self._app(scope, receive, send)
-            return
+            if path is None or not path.startswith(_OF_A_MODEL):
+                await self._app(scope, receive, send)
+                return
+            path, _, model = path[1:].partition("/")
+            path = f"/{path}"
         try:
-            reply = await self._reply(path, scope, receive)
+            reply = await self._reply(path, model, scope, receive)
         except RequestRefused as refusal:
             reply = self._endpoint.refused(refusal)
         except Disconnected:
             return
         await _send(reply, _METHODS[path], send)
 
-    async def _reply(self, path: str, scope: Scope, receive: Receive) -> Reply:
+    async def _reply(self, path: str, model: str | None, scope: Scope, receive: Receive) -> Reply:
+        if model is not None:
+            self._endpoint.refuse_unknown(model)
         method = scope["method"].replace("HEAD", "GET")
         if method != _METHODS[path]:
             detail = f"{path} takes {_METHODS[path]}, not {scope['method']}."
             raise RequestRefused(Kind.WRONG_METHOD, detail)
         if method == "GET":
-            return self._endpoint.describe() if path == "/model" else _PAGE
+            return self._endpoint.describe(model) if path == "/model" else _PAGE
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         _check_media_type(headers.get(b"content-type", "application/json"))
         body = await _body(receive, headers.get(b"content-length"), self._endpoint.settings.max_body_bytes)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._endpoint.threads, self._endpoint.predict, body)
+        return await loop.run_in_executor(self._endpoint.threads, self._endpoint.predict, body, model)
 
 
 def _check_media_type(declared: str) -> None:

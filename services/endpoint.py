@@ -7,22 +7,24 @@ import gc
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from ml.bundle import load
+from ml.errors import nearest
 from ml.online import OnlineStore
 from ml.settings import Settings
 from services.attempts import Attempts
 from services.metrics import Metrics
 from services.orphans import end_with_parent
 from services.problems import MEDIA_TYPE, Kind, RequestRefused
+from services.served import Served
 from services.serving import Serving
 from services.settings import ServingSettings
 
 if TYPE_CHECKING:
-    from services.following import Follower
+    from services.others import Others
 
 _LOG = logging.getLogger("bentoml.headwater")
 
@@ -37,43 +39,54 @@ class Reply:
 
 
 class Endpoint:
-    """Answers requests with what serves; a request sees one Serving from beginning to end."""
+    """Answers with what serves: the packed model, and where a project is followed all of its models."""
 
     def __init__(self, settings: ServingSettings, metrics: Metrics) -> None:
         self.settings = settings
         self.metrics = metrics
         self.threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="predict")
-        self._attempts = Attempts(self.metrics.failed)
-        self._follower: Follower | None = None
+        self._others: Others | None = None
+        self._attempts = Attempts(metrics.failed)
         bundle, store = load(settings.packed / "bundle"), OnlineStore.from_folder(settings.packed / "online")
-        self.serving = Serving.assemble(bundle, store, settings.max_instances, settings.ahead)
-        self._tell(self.serving, None)
+        self._own = Served(Serving.assemble(bundle, store, settings.max_instances, settings.ahead), metrics)
+        self.models = {bundle.model: self._own}
+
+    @property
+    def serving(self) -> Serving:
+        """What answers at /predict: the packed model."""
+        return self._own.serving
+
+    @serving.setter
+    def serving(self, serving: Serving) -> None:
+        self._own.serving = serving
 
     def start(self) -> None:
         """Follow the project if the settings say so, and leave what was loaded out of garbage collection."""
         end_with_parent()
         if self.settings.follow:
             # The ledger and the catalog need SQLAlchemy: not loaded where only what is packed is served.
-            from services.following import Follower
+            from services.others import Others
 
             project = Settings.from_env()
-            self._follower = Follower(
-                project, self.settings, lambda: self.serving, self._take, self._attempts
-            )
-            self._follower.start()
+            self._own.follow(project, self.settings)
+            self._others = Others(project, self.settings, self._names, self._add, self._attempts)
+            self._others.start()
         # BentoML's timers and half a million loaded objects made collections of 120 to 220 ms.
         gc.collect()
         gc.freeze()
 
     def close(self) -> None:
         """End the threads; requests under way are finished."""
-        if self._follower:
-            self._follower.stop()
+        if self._others:
+            self._others.stop()
+        for served in self.models.values():
+            served.stop()
         self.threads.shutdown(wait=True, cancel_futures=True)
 
-    def predict(self, body: bytes) -> Reply:
-        """The reply to a body sent to /predict; never raises."""
-        serving = self.serving
+    def predict(self, body: bytes, model: str | None = None) -> Reply:
+        """The reply to a body sent to /predict, or to /predict/<model>; never raises."""
+        served = self.models[model] if model else self._own
+        serving = served.serving
         try:
             prediction = serving.predict(body)
         except RequestRefused as refusal:
@@ -90,39 +103,25 @@ class Endpoint:
         self.metrics.answered(refusal.kind.status, refusal.kind.slug)
         return Reply(refusal.kind.status, MEDIA_TYPE, msgspec.json.encode(refusal.as_json()))
 
-    def describe(self) -> Reply:
+    def describe(self, model: str | None = None) -> Reply:
         """What serves, since when, how old its features are, and what could not be loaded."""
-        return Reply(200, "application/json", msgspec.json.encode(self._description()))
+        served = self.models[model] if model else self._own
+        told = served.describe()
+        told["failures"] += [failure.as_json() for failure in self._attempts.failures]
+        told["models"] = sorted(self.models)
+        return Reply(200, "application/json", msgspec.json.encode(told))
 
-    def _description(self) -> dict[str, Any]:
-        serving, follower = self.serving, self._follower
-        contract, store = serving.bundle.contract, serving.store
-        return {
-            "model": {"name": serving.bundle.model, "version": serving.bundle.version},
-            "loaded_at": serving.loaded_at,
-            "features_as_of": store.as_of,
-            "edition": {"id": store.edition_id, "at": store.edition_at},
-            "online_tables": store.tables,
-            "follows_ledger": follower is not None,
-            "looked_at": follower.looked_at if follower else None,
-            "failures": [failure.as_json() for failure in self._attempts.failures],
-            "task": contract.task,
-            "entity": contract.entity,
-            "label": contract.label,
-            "request": contract.request,
-            "features": contract.features,
-        }
+    def refuse_unknown(self, model: str) -> None:
+        """Raises RequestRefused when there is no such model."""
+        if model not in self.models:
+            detail = f'No model "{model[:100]}" answers here. {nearest(model, self.models)}'
+            raise RequestRefused(Kind.UNKNOWN_MODEL, detail)
 
-    def _take(self, serving: Serving, what: str) -> None:
-        before, self.serving = self.serving, serving
-        self.metrics.loaded(what)
-        self._tell(serving, before.bundle.version)
-        _LOG.info(
-            'now serving "%s" %s over edition %s',
-            serving.bundle.model,
-            serving.bundle.version[:12],
-            serving.store.edition_id,
-        )
+    def _names(self) -> tuple[str, ...]:
+        return tuple(self.models)
 
-    def _tell(self, serving: Serving, before: str | None) -> None:
-        self.metrics.serving(serving.bundle.version, before, serving.store.as_of)
+    def _add(self, serving: Serving) -> None:
+        served = Served(serving, self.metrics)
+        served.follow(Settings.from_env(), self.settings)
+        self.models = {**self.models, serving.bundle.model: served}
+        _LOG.info('now serving "%s" %s too', serving.bundle.model, serving.bundle.version[:12])

@@ -33,6 +33,7 @@ class Metrics:
         self._features_as_of = Gauge(
             "headwater_features_as_of_seconds",
             "Unix time of the newest fact the features know",
+            ["model"],
             registry=into,
             multiprocess_mode="livemin",
         )
@@ -56,12 +57,12 @@ class Metrics:
         for stage, seconds in stages.items():
             self._stages.labels(stage).observe(seconds)
 
-    def serving(self, version: str, before: str | None, as_of: datetime | None) -> None:
+    def serving(self, model: str, version: str, before: str | None, as_of: datetime | None) -> None:
         """Say what is in service from now on."""
         if before and before != version:
             self._serving.labels(before).set(0)
         self._serving.labels(version).set(1)
-        self._features_as_of.set((as_of or datetime.fromtimestamp(0, UTC)).timestamp())
+        self._features_as_of.labels(model).set((as_of or datetime.fromtimestamp(0, UTC)).timestamp())
 
     def loaded(self, what: str) -> None:
         """Count a model or an edition taken into service."""

@@ -3,7 +3,7 @@
 Pure: no serving, no BentoML.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from services.serving import Serving
 
 _TIME = {"type": "string", "format": "date-time"}
 _TEXT = {"type": "string"}
+_SCHEMAS = "#/components/schemas/"
 
 
 class Document(dict[str, Any]):
@@ -29,15 +30,18 @@ class Document(dict[str, Any]):
 yaml.add_representer(Document, yaml.Dumper.represent_dict)
 
 
-def document(serving: Serving) -> Document:
-    """OpenAPI 3.0.3, as plain JSON types."""
+def document(serving: Serving, others: Iterable[Serving] = ()) -> Document:
+    """OpenAPI 3.0.3, as plain JSON types; `others` answer at /predict/<model>."""
     contract = serving.bundle.contract
-    request, response = serving.example
-    paths = {
-        "/predict": {"post": _predict(contract, request, response)},
-        "/model": {
-            "get": _get("What serves, since when, and how old its features are", "application/json", "model")
-        },
+    paths, schemas = _of_model(serving), _schemas(contract, serving.schema.max_instances)
+    for other in others:
+        name = other.bundle.model
+        own = _schemas(other.bundle.contract, other.schema.max_instances)
+        schemas |= {f"{name}.{schema}": _within(name, told) for schema, told in own.items()}
+        paths |= {
+            f"{path}/{name}": _within(name, told) for path, told in _of_model(other, f"_{name}").items()
+        }
+    paths |= {
         "/livez": {"get": _get("Is the process alive", "text/plain", "operation")},
         "/readyz": {"get": _get("Can it answer", "text/plain", "operation")},
         "/metrics": {"get": _get("Metrics for Prometheus", "text/plain", "operation")},
@@ -52,10 +56,32 @@ def document(serving: Serving) -> Document:
             },
             "servers": [{"url": "."}],
             "paths": paths,
-            "components": {"schemas": _schemas(contract, serving.schema.max_instances)},
+            "components": {"schemas": schemas},
         }
     )
     return Document(built)
+
+
+def _of_model(serving: Serving, suffix: str = "") -> dict[str, Any]:
+    """The two paths of a model; `suffix` tells its operation from other models'."""
+    contract = serving.bundle.contract
+    known = _get("What serves, since when, and how old its features are", "application/json", contract.model)
+    asked = _predict(contract, *serving.example)
+    return {
+        "/predict": {"post": asked | {"operationId": f"predict{suffix}"}},
+        "/model": {"get": known},
+    }
+
+
+def _within(model: str, told: Any) -> Any:
+    """The same, with references to the model's own schemas."""
+    if isinstance(told, Mapping):
+        return {name: _within(model, value) for name, value in told.items()}
+    if isinstance(told, list | tuple):
+        return [_within(model, value) for value in told]
+    if isinstance(told, str) and told.startswith(_SCHEMAS):
+        return f"{_SCHEMAS}{model}.{told.removeprefix(_SCHEMAS)}"
+    return told
 
 
 def _predict(contract: Contract, request: Mapping[str, Any], response: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,8 +90,7 @@ def _predict(contract: Contract, request: Mapping[str, Any], response: Mapping[s
         titles.setdefault(str(kind.status), []).append(kind.title)
     refusal = {"content": {MEDIA_TYPE: {"schema": _ref("Problem")}}}
     return {
-        "operationId": "predict",
-        "tags": ["model"],
+        "tags": [contract.model],
         "summary": f"Predict {contract.label} for one or more of: {contract.entity}",
         "requestBody": {"required": True, "content": {"application/json": _content("Request", request)}},
         "responses": {
@@ -79,7 +104,7 @@ def _predict(contract: Contract, request: Mapping[str, Any], response: Mapping[s
 
 
 def _content(schema: str, example: Mapping[str, Any]) -> dict[str, Any]:
-    return {"schema": {"$ref": f"#/components/schemas/{schema}"}, "example": example}
+    return {"schema": _ref(schema), "example": example}
 
 
 def _get(summary: str, media_type: str, tag: str) -> dict[str, Any]:
@@ -174,4 +199,4 @@ def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
 
 
 def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
+    return {"$ref": f"{_SCHEMAS}{name}"}

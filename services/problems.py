@@ -18,6 +18,7 @@ class Kind(Enum):
     """The ways a request can fail: slug, HTTP status and title."""
 
     NOT_JSON = ("not-json", 400, "The body is not JSON")
+    UNKNOWN_MODEL = ("unknown-model", 404, "There is no such model here")
     WRONG_METHOD = ("wrong-method", 405, "This path does not take this method")
     TOO_LARGE = ("body-too-large", 413, "The body is too large")
     WRONG_MEDIA_TYPE = ("wrong-media-type", 415, "The body must be declared as JSON")

@@ -50,7 +50,9 @@ class PredictionService(bentoml.Service):  # type: ignore[misc]  # BentoML is no
         """The document of what serves now."""
         from services.openapi import document
 
-        return document(self.endpoint.serving)
+        own, models = self.endpoint.serving, self.endpoint.models
+        others = [models[name].serving for name in sorted(models) if name != own.bundle.model]
+        return document(own, others)
 
 
 @bentoml.service(

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
-from assets.automation import LANDED_JOB, PROOFS_JOB, selection
+from assets.automation import LANDED_JOB, MODELS_JOB, PROOFS_JOB, selection
 from assets.calendar import project_calendars
 from assets.dbt_runner import DbtRunner
 from assets.definitions import build
@@ -164,6 +164,14 @@ def test_proofs_run_every_night_and_not_with_landed_files(graph: AssetGraph) -> 
     schedule = definitions.resolve_schedule_def("nightly_proofs")
     assert schedule.job_name == PROOFS_JOB
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+
+
+def test_every_job_has_assets_of_one_kind_of_partitions() -> None:
+    repository = build().get_repository_def()
+    repository.load_all_definitions()
+    assert set(repository.job_names) >= {LANDED_JOB, "landed_weeks", MODELS_JOB, PROOFS_JOB}
+    steps = {key.path[-1] for key in repository.get_job(MODELS_JOB).asset_layer.executable_asset_keys}
+    assert steps == STEPS - {"endpoint"}
 
 
 def test_one_sensor_runs_what_landed() -> None:

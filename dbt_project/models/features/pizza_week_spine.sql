@@ -10,7 +10,7 @@ offered as (
         weeks.day
     from weeks
     inner join {{ ref('stg_pizza_menu') }} as menu
-        on menu.known_at <= weeks.week_at and {{ holds_at('weeks.week_at', 'menu') }}
+        on weeks.week_at >= menu.known_at and {{ holds_at('weeks.week_at', 'menu') }}
 )
 
 {{ pizza_week_request('offered', also=['day']) }}
