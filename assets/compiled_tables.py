@@ -52,8 +52,16 @@ def audit_plan(
 
     sources = [s for s in declared_sources(runner.settings.project) if s.name in calendar.all_sources]
     tables = [table for table in described_tables(runner) if table.name in own]
-    days = _SCRAMBLED * calendar.every
-    return Plan(snapshot, sources, tables, compiled, days, only=only, on_cutoff=on_cutoff)
+    return Plan(
+        snapshot,
+        sources,
+        tables,
+        compiled,
+        scramble_days=_SCRAMBLED * calendar.every,
+        every=calendar.every,
+        only=only,
+        on_cutoff=on_cutoff,
+    )
 
 
 def described_tables(runner: DbtRunner) -> tuple[Table, ...]:

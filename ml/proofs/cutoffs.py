@@ -51,14 +51,21 @@ class Window:
 
 
 def window(
-    con: duckdb.DuckDBPyConnection, sources: Iterable[Source], at: datetime, days: int, lookback_days: int
+    con: duckdb.DuckDBPyConnection,
+    sources: Iterable[Source],
+    at: datetime,
+    days: int,
+    *,
+    lookback_days: int,
+    every: int = 1,
 ) -> Window:
     """Which days differ from `origin` in a world of cutoff `at` that has rows known up to `days` later.
 
-    At least the day before the cutoff is among them, so that there are rows to compare; days that no table,
-    however indirectly, declares to look back to from there are not.
+    At least the day before the cutoff (the week before, where days come `every` seven) is among them, so that
+    there are rows to compare; days that no table, however indirectly, declares to look back to from there are
+    not.
     """
-    eve = (at - timedelta(days=1)).date()
+    eve = (at - timedelta(days=every)).date()
     first, last = eve, at.date()
     for source in sources:
         row = con.execute(

@@ -122,6 +122,8 @@ class Audit:
 class Plan:
     """How to audit: `scramble_days` is how far beyond a cutoff rows are scrambled rather than removed.
 
+    Files come `every` so many days.
+
     `tables` are those of the project, in any order, compiled or not; `compile` compiles them for some days.
     `only` names the relations to audit, all where it is empty.
     """
@@ -131,13 +133,21 @@ class Plan:
     tables: Sequence[Table]
     compile: Compile
     scramble_days: int = 2
+    every: int = 1
     only: tuple[str, ...] = ()
     on_cutoff: Callable[[Cutoff], None] = field(default=lambda _: None)
 
     def window(self, at: datetime, days: int) -> Window:
         """The days to compute again for a cutoff."""
         with self.snapshot.scratch() as scratch:
-            return window(scratch.connection, self.sources, at, days, lookback(self.tables))
+            return window(
+                scratch.connection,
+                self.sources,
+                at,
+                days,
+                lookback_days=lookback(self.tables),
+                every=self.every,
+            )
 
     def under_audit(self, tables: Sequence[Table]) -> tuple[Audited, ...]:
         """The audited ones of `tables`, or of those that `only` names."""

@@ -57,32 +57,28 @@ class Project:
         """Store a version and note it."""
         uri = Registry(self.settings.registry).put(bundle)
         with Ledger(self.settings.ledger_url).transaction() as act:
-            act.register(toy.MODEL, bundle.version, uri, {}, "test")
+            act.register(bundle.model, bundle.version, uri, {}, "test")
 
-    def promote(self, version: str) -> None:
+    def promote(self, version: str, model: str = toy.MODEL) -> None:
         """Make a registered version the champion."""
         with Ledger(self.settings.ledger_url).transaction() as act:
-            before = act.champion(toy.MODEL)
+            before = act.champion(model)
             expected = before.version if before else None
-            act.promote(toy.MODEL, version, expected=expected, reason="test", details={}, actor="test")
+            act.promote(model, version, expected=expected, reason="test", details={}, actor="test")
 
     def roll_back(self) -> None:
         """Go back to the champion before."""
         ledger, registry = Ledger(self.settings.ledger_url), Registry(self.settings.registry)
         roll_back(ledger, registry, toy.MODEL, None, reason="test", actor="test")
 
-    def loaded(self) -> list[str]:
+    def loaded(self, model: str = toy.MODEL) -> list[str]:
         """The versions that the ledger says were loaded, oldest first."""
-        entries = Ledger(self.settings.ledger_url).history(toy.MODEL)
+        entries = Ledger(self.settings.ledger_url).history(model)
         return [entry.version for entry in entries if entry.kind == "loaded"]
 
-    def damage(self, version: str) -> None:
+    def damage(self, version: str, model: str = toy.MODEL) -> None:
         """Change one byte of a stored version's trees."""
         trees = (
-            Path(self.settings.registry.removeprefix("file://"))
-            / toy.MODEL
-            / version
-            / "bundle"
-            / "trees.txt"
+            Path(self.settings.registry.removeprefix("file://")) / model / version / "bundle" / "trees.txt"
         )
         trees.write_bytes(trees.read_bytes().replace(b"tree", b"tref", 1))

@@ -106,7 +106,11 @@ def declaration(
 
 
 def bundle(
-    seed: int = 1, task: str = "binary", engine: str = "lightgbm", calibration: str | None = None
+    seed: int = 1,
+    task: str = "binary",
+    engine: str = "lightgbm",
+    calibration: str | None = None,
+    name: str = MODEL,
 ) -> Bundle:
     """A trained model of a few trees."""
     rng = np.random.default_rng(0)
@@ -126,9 +130,8 @@ def bundle(
     part = Part(date(2024, 3, 1), date(2024, 3, 3), 3, n, 0.5, "0" * 64)
     selection = Selection(MODEL, "trip_id", "trip_features", (), "trip_labels", "is_long", None)
     manifest = Manifest(selection, 1, {"trip_features": 1}, part, part)
-    return train(
-        TrainingSet(rows, rows, manifest), declaration(seed, task, engine, calibration), DEFINITION, threads=1
-    )
+    declared = declaration(seed, task, engine, calibration).model_copy(update={"name": name})
+    return train(TrainingSet(rows, rows, manifest), declared, DEFINITION, threads=1)
 
 
 def _labels(task: str, speed: np.ndarray) -> pa.Array:
