@@ -97,8 +97,8 @@ def test_a_feature_is_three_lines(meters_project: Project) -> None:
     meters_project.headwater("up")
     now = meters_project.champion("high_reading")
     assert now != before
-    bundle = meters_project.home / "registry" / "high_reading" / now
-    declared = json.loads((bundle / "declaration.json").read_text())
+    (file,) = (meters_project.home / "registry").glob(f"**/{now}/declaration.json")
+    declared = json.loads(file.read_text())
     assert "read_weekday" in declared["features"]["columns"]
 
 
