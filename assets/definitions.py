@@ -65,9 +65,9 @@ def _landed_job(
 ) -> UnresolvedAssetJobDefinition:
     """The job of a calendar, without what another calendar's sources and tables are, or lead to."""
     unit = calendar.unit if calendar else "days"
-    others = [one for one in calendars if one and one != calendar]
-    names = {name for one in others for name in (*one.sources, *one.tables)}
-    keys = [spec.key for spec in _specs(declared) if spec.partitions_def and spec.key.path[-1] in names]
+    own = _names(calendar)
+    names = {name for one in calendars for name in _names(one)} - own
+    keys = [spec.key for spec in _specs(declared) if _place(spec) in names]
     elsewhere = dg.AssetSelection.assets(*keys).downstream() if keys else None
     selected = dg.AssetSelection.all() - proofs
     return dg.define_asset_job(
@@ -75,6 +75,18 @@ def _landed_job(
         selection=selected - elsewhere if elsewhere else selected,
         description=f"From landed files to a promoted model: one run for a range of {unit}, in one process.",
     )
+
+
+def _names(calendar: Calendar | None) -> set[tuple[str, str]]:
+    """Folders and names of its sources; of its tables the names."""
+    if calendar is None:
+        return set()
+    sources = {(folder, name) for folder in ("landing", "raw") for name in calendar.all_sources}
+    return sources | {("", name) for name in (*calendar.tables, *calendar.reference_tables)}
+
+
+def _place(spec: dg.AssetSpec) -> tuple[str, str]:
+    return "" if "layer" in spec.tags else spec.key.path[0], spec.key.path[-1]
 
 
 def _specs(declared: dg.Definitions) -> Iterator[dg.AssetSpec]:
