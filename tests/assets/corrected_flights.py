@@ -13,9 +13,11 @@ from typing import Any
 
 import yaml
 
+from assets.calendar import project_calendars
 from assets.dbt_nodes import is_daily, tables_of
 from assets.dbt_runner import DbtRunner
 from headwater.nycflights import land
+from ml.calendars import Calendar
 from ml.lake.workshop import Workshop
 from ml.settings import Settings
 from ml.sources import declared_sources, take_in
@@ -154,5 +156,13 @@ class World:
                 assert not bad, bad
         return self
 
+    @property
+    def calendar(self) -> Calendar:
+        """That of the flights; the project's other problems have no part in it."""
+        (found,) = (one for one in project_calendars(self.runner) if "flights" in one.sources)
+        return found
+
     def nodes(self) -> Iterable[Mapping[str, Any]]:
-        return list(tables_of(self.runner.manifest))
+        """The tables of the flights' calendar."""
+        names = {*self.calendar.tables, *self.calendar.reference_tables}
+        return [node for node in tables_of(self.runner.manifest) if node["name"] in names]

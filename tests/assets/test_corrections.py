@@ -12,17 +12,15 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from assets.calendar import project_calendars
-from assets.compiled_tables import compiled_tables, described_tables
+from assets.compiled_tables import audit_plan
 from ml.arrivals import plan
 from ml.computed import Arrival
 from ml.lake.editions import Edition
 from ml.lake.workshop import Workshop
 from ml.online import OnlineStore
 from ml.proofs.cutoffs import Cutoff
-from ml.proofs.leakage import Audit, Plan, audit_at
+from ml.proofs.leakage import Audit, audit_at
 from ml.proofs.rebuild import copied
-from ml.sources.catalogue import declared_sources
 from tests.assets.corrected_flights import (
     World,
     copy_of_project,
@@ -83,7 +81,7 @@ def season(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
     original = world("original", files)
     corrected = original.copy(folder / "corrected")
-    (calendar,) = project_calendars(corrected.runner)
+    calendar = corrected.calendar
     for late in (then_told, first_told):  # what was known last lands first
         corrected.take_in(late)
         arrivals = [Arrival(path.split("/")[0], date.fromisoformat(path[-14:-4]), "") for path in late]
@@ -181,15 +179,9 @@ def test_a_label_that_says_it_was_known_before_its_correction_leaks(season: Seas
 
 def audited(world: World, instants: Iterable[datetime]) -> Audit:
     """The leakage audit of a world at these instants."""
-    runner = world.runner
     with copied(Workshop(world.settings)) as snapshot:
-        plan_ = Plan(
-            snapshot,
-            declared_sources(world.settings.project),
-            described_tables(runner),
-            lambda first, last: compiled_tables(runner, first, last),
-        )
-        return audit_at(plan_, [Cutoff(at, "a correction is near") for at in instants])
+        plan = audit_plan(world.runner, snapshot, world.calendar, only=())
+        return audit_at(plan, [Cutoff(at, "a correction is near") for at in instants])
 
 
 def test_days_made_again_after_corrections_are_all_days_made_anew(season: Season, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from assets.keys import SEARCH_TRIALS, SEARCHED
-from headwater.run import _Steps
+from headwater.run import Told, _Steps
 from tests.assets.meters import MODEL, MODEL_STEPS, Meters, day, failures
 
 N_TRIALS = 3
@@ -38,7 +38,7 @@ def test_every_trial_is_observed_on_the_candidate_before_it_is_made(
     assert "gate" in told or told == "", told
     entries = list(meters.instance.all_logs(result.run_id))
     bars: list[tuple[str, int, int | None, str]] = []
-    steps = _Steps(lambda *_: None, lambda *told: bars.append(told))
+    steps = _Steps(Told(lambda *_: None, lambda *told: bars.append(told), lambda _: None))
     observed, made = [], []
     for place, entry in enumerate(entries):
         steps.hear(entry)

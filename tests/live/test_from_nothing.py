@@ -97,7 +97,7 @@ def test_a_feature_is_three_lines(meters_project: Project) -> None:
     meters_project.headwater("up")
     now = meters_project.champion("high_reading")
     assert now != before
-    (file,) = (meters_project.home / "registry").glob(f"**/{now}/declaration.json")
+    (file,) = (meters_project.home / "registry").glob(f"**/{now}/bundle/declaration.json")
     declared = json.loads(file.read_text())
     assert "read_weekday" in declared["features"]["columns"]
 
