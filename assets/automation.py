@@ -18,7 +18,7 @@ from dagster._core.storage.tags import (
 from assets.components.landed_source import sound_files
 from assets.components.proof_checks import is_proof
 from assets.dbt_runner import DbtRunner
-from assets.keys import FILES_TAG, STALE_TAG, raw_key
+from assets.keys import BACKTEST_TAG, FILES_TAG, STALE_TAG, raw_key
 from assets.table_code import project_code
 from ml.arrivals import Segment, due_segments, refuse_misnamed
 from ml.calendars import Calendar
@@ -31,6 +31,8 @@ LANDED_JOB = "landed_days"  # of the calendar of days; each other one has a job 
 MODELS_JOB = "models"
 PROOFS_JOB = "proofs"
 PROOFS_AT = "0 3 * * *"  # UTC, when no files arrive
+BACKTESTS_JOB = "backtests"
+BACKTESTS_AT = "0 5 * * 1"  # UTC, Mondays, after the proofs
 LANDING_INTERVAL_S = 5
 
 # A step that fails on the same files twice will fail again; a run whose process was killed deserves more.
@@ -67,7 +69,7 @@ def selection(segment: Segment, graph: BaseAssetGraph[BaseAssetNode]) -> Iterato
     if segment.tables:
         yield from _made_from(segment.tables, graph)
         return
-    for key in sorted(graph.executable_asset_keys):
+    for key in sorted(_of_landed(graph)):
         node = graph.get(key)
         is_raw = key.path[0] == "raw"
         is_reference = "layer" in node.tags and node.partitions_def is None
@@ -88,14 +90,20 @@ def _is_of(calendar: Calendar | None, key: dg.AssetKey, graph: BaseAssetGraph[Ba
 
 
 def models(graph: BaseAssetGraph[BaseAssetNode]) -> Iterator[dg.AssetKey]:
-    """The assets of all models."""
-    yield from (key for key in sorted(graph.executable_asset_keys) if "model" in graph.get(key).tags)
+    """The assets of all models, but for their backtests."""
+    yield from (key for key in sorted(_of_landed(graph)) if "model" in graph.get(key).tags)
+
+
+def _of_landed(graph: BaseAssetGraph[BaseAssetNode]) -> set[dg.AssetKey]:
+    """What runs of landed files may make: all but backtests."""
+    keys: set[dg.AssetKey] = set(graph.executable_asset_keys)
+    return {key for key in keys if BACKTEST_TAG not in graph.get(key).tags}
 
 
 def _made_from(tables: Sequence[str], graph: BaseAssetGraph[BaseAssetNode]) -> Iterator[dg.AssetKey]:
     keys = {key for key in graph.executable_asset_keys if "layer" in graph.get(key).tags}
     stale = {key for key in keys if key.path[-1] in tables}
-    for key in sorted(graph.executable_asset_keys - keys):
+    for key in sorted(_of_landed(graph) - keys):
         if graph.get_ancestor_asset_keys(key) & stale:
             yield key
     yield from sorted(stale)
@@ -160,6 +168,18 @@ def proofs_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=proofs_schedule.__doc__,
+    )
+
+
+def backtests_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+    """Trains and tests every declared model over past periods, once a week, beside what serves."""
+    return dg.ScheduleDefinition(
+        name="weekly_backtests",
+        job=job,
+        cron_schedule=BACKTESTS_AT,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=backtests_schedule.__doc__,
     )
 
 

@@ -10,11 +10,20 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from assets.automation import MODELS_JOB, PROOFS_JOB, job_name, landing_sensor, proofs_schedule
+from assets.automation import (
+    BACKTESTS_JOB,
+    MODELS_JOB,
+    PROOFS_JOB,
+    backtests_schedule,
+    job_name,
+    landing_sensor,
+    proofs_schedule,
+)
 from assets.calendar import project_calendars
 from assets.components.prediction_model import declared_models
 from assets.components.proof_checks import is_proof
 from assets.dbt_runner import DbtRunner
+from assets.keys import BACKTEST_TAG
 from assets.resources import JsonValues, Platform
 from ml.calendars import Calendar
 from ml.settings import Settings
@@ -34,9 +43,11 @@ def build(platform: Platform | None = None) -> dg.Definitions:
 
 def assemble(declared: dg.Definitions, platform: Platform | None = None) -> dg.Definitions:
     """What is declared, with the resources, the jobs and what makes them run."""
+    backtests = _backtests(declared)
     proofs = dg.AssetSelection.checks(*_proofs(declared))
+    nightly_or_weekly = proofs | dg.AssetSelection.assets(*backtests) if backtests else proofs
     calendars = project_calendars(DbtRunner(Settings.from_env())) or (None,)
-    landed = [_landed_job(one, declared, calendars, proofs) for one in calendars]
+    landed = [_landed_job(one, declared, calendars, nightly_or_weekly) for one in calendars]
     models = dg.define_asset_job(
         MODELS_JOB,
         selection=dg.AssetSelection.assets(*_models(declared)),
@@ -47,10 +58,18 @@ def assemble(declared: dg.Definitions, platform: Platform | None = None) -> dg.D
         selection=proofs,
         description="Proves that tables are what a full rebuild gives, with any number of threads.",
     )
+    weekly = [
+        dg.define_asset_job(
+            BACKTESTS_JOB,
+            selection=dg.AssetSelection.assets(*backtests),
+            description="Trains models before past months or weeks, and tests them on those.",
+        )
+        for _ in backtests[:1]  # there is no job over nothing
+    ]
     assembled = dg.Definitions(
-        jobs=[*landed, nightly, models],
+        jobs=[*landed, nightly, models, *weekly],
         sensors=[landing_sensor(landed)],
-        schedules=[proofs_schedule(nightly)],
+        schedules=[proofs_schedule(nightly), *map(backtests_schedule, weekly)],
         resources={"platform": platform or Platform(), "io_manager": JsonValues()},
         executor=dg.in_process_executor,
     )
@@ -61,15 +80,15 @@ def _landed_job(
     calendar: Calendar | None,
     declared: dg.Definitions,
     calendars: Sequence[Calendar | None],
-    proofs: dg.AssetSelection,
+    otherwise: dg.AssetSelection,
 ) -> UnresolvedAssetJobDefinition:
-    """The job of a calendar, without what another calendar's sources and tables are, or lead to."""
+    """The job of a calendar, without `otherwise` and what other calendars' files and tables lead to."""
     unit = calendar.unit if calendar else "days"
     own = _names(calendar)
     names = {name for one in calendars for name in _names(one)} - own
     keys = [spec.key for spec in _specs(declared) if _place(spec) in names]
     elsewhere = dg.AssetSelection.assets(*keys).downstream() if keys else None
-    selected = dg.AssetSelection.all() - proofs
+    selected = dg.AssetSelection.all() - otherwise
     return dg.define_asset_job(
         job_name(calendar),
         selection=selected - elsewhere if elsewhere else selected,
@@ -98,9 +117,15 @@ def _specs(declared: dg.Definitions) -> Iterator[dg.AssetSpec]:
 
 
 def _models(declared: dg.Definitions) -> list[dg.AssetKey]:
-    """What runs make of models; an endpoint is there by itself."""
+    """What runs make of models; an endpoint is there by itself, a backtest is asked for."""
     made = (asset for asset in declared.assets or () if isinstance(asset, dg.AssetsDefinition))
-    return [spec.key for asset in made for spec in asset.specs if "model" in spec.tags]
+    specs = [spec for asset in made for spec in asset.specs]
+    return [spec.key for spec in specs if "model" in spec.tags and BACKTEST_TAG not in spec.tags]
+
+
+def _backtests(declared: dg.Definitions) -> list[dg.AssetKey]:
+    assets = [one for one in declared.assets or () if isinstance(one, dg.AssetsDefinition)]
+    return [key for one in assets for key in one.keys if BACKTEST_TAG in one.tags_by_key[key]]
 
 
 def _proofs(declared: dg.Definitions) -> list[dg.AssetCheckKey]:

@@ -48,6 +48,10 @@ SEARCH_TRIALS = "trials_in_all"
 REFUSED = "refused"
 
 
+# On an asset that no landed file asks for: it is made every week, or when a person asks.
+BACKTEST_TAG = "backtest"
+
+
 def is_automated(context: dg.AssetExecutionContext) -> bool:
     """Whether files asked for this run, so that policies hold, and not a person, who means what he asks."""
     return FILES_TAG in context.run.tags

@@ -7,6 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from ml.bundle import Bundle
+from ml.contract import Contract
+from ml.declaration import ModelDeclaration
 from ml.engines import BASELINE, ENGINES
 from ml.engines.protocol import Fitted
 from ml.labels import by_group, labels_of, target_of
@@ -22,8 +24,12 @@ def fit_baseline(training_set: TrainingSet, bundle: Bundle) -> Fitted:
 
     Of many rows 100,000 are taken, evenly over time; of a ranking all, since its groups belong together.
     """
-    declaration, contract = bundle.declaration, bundle.contract
-    rows = by_group(declaration, training_set.train)
+    return fit_plain(bundle.declaration, bundle.contract, training_set.train)
+
+
+def fit_plain(declaration: ModelDeclaration, contract: Contract, train: pa.Table) -> Fitted:
+    """The same on rows to train on, with a contract that was learned of them."""
+    rows = by_group(declaration, train)
     if declaration.label.group is None:
         rows = _thinned(rows)
     labels = labels_of(declaration, rows, "train", contract.classes)

@@ -8,21 +8,24 @@ from collections.abc import Iterator
 from ml.analysis.contributions import Contributions
 from ml.analysis.thresholds import cheapest
 from ml.analysis.uncalibrated import gap
+from ml.backtest import Backtest
 from ml.bundle import Bundle
 from ml.evaluation import Evaluation
 from ml.gate import Decision
-from ml.metrics import METRICS
+from ml.metrics import METRICS, first_metric
 
 _SHOWN = 8
 
 
-def render(bundle: Bundle, evaluation: Evaluation, decision: Decision) -> str:
-    """The card as Markdown."""
+def render(
+    bundle: Bundle, evaluation: Evaluation, decision: Decision, backtest: Backtest | None = None
+) -> str:
+    """The card as Markdown; `backtest` is of the same declaration."""
     sections = {
         f"{bundle.model} {bundle.version[:12]}": _model(bundle),
         "What a request carries": _request(bundle),
         "Data": _data(bundle, evaluation),
-        "Metrics": _metrics(evaluation),
+        "Metrics": [*_metrics(evaluation), *_backtest(backtest)],
         "Where it is worse": _worse(evaluation),
         "Acting on it": _acting(bundle, evaluation),
         "What it leans on": _importances(evaluation),
@@ -73,6 +76,18 @@ def _metrics(evaluation: Evaluation) -> Iterator[str]:
         yield f"the mean gap of score and outcome was {gap(before.calibration):.4f} and is"
         yield f"{gap(evaluation.calibration):.4f}."
     yield f"Intervals are by drawing the {evaluation.n_days} test days again."
+
+
+def _backtest(backtest: Backtest | None) -> Iterator[str]:
+    if backtest and backtest.spread:
+        least, mean, greatest = backtest.spread
+        yield ""
+        folds, title = (
+            f"{len(backtest.measured)} past {backtest.plan.every}s",
+            first_metric(backtest.task).title,
+        )
+        yield f"Trained before each of {folds} and tested on it,"
+        yield f"its {title} was {least:.4f} to {greatest:.4f}, in the mean {mean:.4f}."
 
 
 def _worse(evaluation: Evaluation) -> Iterator[str]:

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from ml import canonical
 from ml.declared import Declared, Name, one_of, parameter_problems
+from ml.declared_backtest import BacktestPlan
 from ml.declared_calibration import Calibration
 from ml.declared_gate import AgainstChampion, Gate
 from ml.declared_search import Range, Search
@@ -132,6 +133,7 @@ class ModelDeclaration(Declared):
     retrain: Retrain
     slices: Slices | None = None
     costs: Costs = Costs()
+    backtest: BacktestPlan | None = None
 
     def _contradictions(self) -> Iterator[Problem]:
         """What does not fit together of parts that are right by themselves."""
@@ -152,10 +154,9 @@ class ModelDeclaration(Declared):
         yield from parameter_problems(
             "engine.parameters", engine, {name: [value] for name, value in self.engine.parameters.items()}
         )
-        if self.search:
-            yield from self.search.problems(engine)
-        if self.calibration:
-            yield from self.calibration.problems(self.task)
+        yield from self.search.problems(engine) if self.search else ()
+        yield from self.calibration.problems(self.task) if self.calibration else ()
+        yield from self.backtest.problems() if self.backtest else ()
         own = {self.key, "prediction_at", "day", self.label.column, self.label.group}
         for i, name in enumerate(self.features.columns):
             if name in own:
@@ -245,6 +246,7 @@ _PARTS: Mapping[tuple[str, ...], type[Declared]] = {
     ("retrain",): Retrain,
     ("slices",): Slices,
     ("costs",): Costs,
+    ("backtest",): BacktestPlan,
 }
 
 

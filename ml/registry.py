@@ -83,6 +83,17 @@ class Registry:
             raise EvaluationNotFound(model, version, evaluation_id, name, self.url) from missing
         return bytes(content)
 
+    def put_backtest(self, model: str, code: str, files: dict[str, bytes]) -> str:
+        """Store the backtest of what models are made by (`code`) in place of the one before; its URI."""
+        for name in sorted(files):
+            self._write(self._path(model, "backtests", code, name), files[name])
+        return f"{self.url.rstrip('/')}/{model}/backtests/{code}"
+
+    def get_backtest(self, model: str, code: str, name: str = "backtest.json") -> bytes | None:
+        """One file of it; None where there is none."""
+        fs, path = self._store[0], self._path(model, "backtests", code, name)
+        return bytes(fs.cat_file(path)) if fs.exists(path) else None
+
     def _path(self, *steps: str) -> str:
         return "/".join((self._store[1], *steps))
 

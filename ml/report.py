@@ -9,6 +9,7 @@ from typing import Any
 
 from ml import canonical
 from ml import report_analysis as parts
+from ml.backtest import Backtest
 from ml.bundle import Bundle
 from ml.contract import Feature
 from ml.evaluation import Evaluation
@@ -18,14 +19,18 @@ from ml.plots import Picture
 from ml.report_html import folded, number, table
 from ml.report_style import CSS
 
-_APART = ("cost", "importances", "contributions")  # which stand in sections of their own
+_APART = ("cost", "importances", "contributions", "backtest")  # which stand in sections of their own
 _FEATURE_HEADER = ("feature", "type", "unit", "range in training", "missing", "description")
 
 
 def render(
-    bundle: Bundle, evaluation: Evaluation, decision: Decision, pictures: Mapping[str, Picture]
+    bundle: Bundle,
+    evaluation: Evaluation,
+    decision: Decision,
+    pictures: Mapping[str, Picture],
+    backtest: Backtest | None = None,
 ) -> str:
-    """The page as HTML that refers to nothing outside itself."""
+    """The page as HTML that refers to nothing outside itself; `backtest` is of the same declaration."""
     gate = bundle.declaration.gate
     curves = [name for name in pictures if name not in _APART]
     body = "\n".join(
@@ -35,9 +40,10 @@ def render(
             _section("Metrics", _metrics(bundle, evaluation)),
             _section("Curves", f'<div class="pictures">{_figures(pictures, curves)}</div>'),
             *_calibration(evaluation),
+            *_backtest(backtest, pictures),
             _section("Where it is worse", parts.slices(evaluation, gate.against_champion.metric)),
             *_costs(evaluation, pictures),
-            _section("Importances", parts.importances(evaluation, _figures(pictures, _APART[1:]))),
+            _section("Importances", parts.importances(evaluation, _figures(pictures, _APART[1:3]))),
             _section("Most wrong", parts.cases(evaluation)),
             _section("Changed since the champion", parts.changes(evaluation)),
             _section("Data", _data(bundle, evaluation)),
@@ -58,6 +64,12 @@ def render(
 def _calibration(evaluation: Evaluation) -> Iterator[str]:
     if evaluation.uncalibrated:
         yield _section("Calibration before and after", parts.calibration(evaluation, evaluation.uncalibrated))
+
+
+def _backtest(backtest: Backtest | None, pictures: Mapping[str, Picture]) -> Iterator[str]:
+    if backtest:
+        figure = f'<div class="pictures">{_figures(pictures, ("backtest",))}</div>'
+        yield _section("Backtest", parts.backtest(backtest, figure))
 
 
 def _costs(evaluation: Evaluation, pictures: Mapping[str, Picture]) -> Iterator[str]:

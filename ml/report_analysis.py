@@ -9,6 +9,7 @@ from ml.analysis.contributions import Contributions
 from ml.analysis.slices import Slice
 from ml.analysis.thresholds import cheapest
 from ml.analysis.uncalibrated import Uncalibrated, gap
+from ml.backtest import Backtest
 from ml.evaluation import Evaluation
 from ml.metrics import METRICS, metric_of
 from ml.report_html import count, folded, number, table
@@ -73,6 +74,39 @@ def calibration(evaluation: Evaluation, before: Uncalibrated) -> str:
         "which the engine was not fitted on; measured on the test rows."
     )
     return f"<p>{escape(said)}</p>{table(('metric', 'before', 'after'), rows, numeric=(1, 2))}"
+
+
+def backtest(over: Backtest, figure: str) -> str:
+    """Each fold's rows and metrics, with the interval of the first."""
+    metrics = METRICS[over.task]
+    first, *rest = metrics
+    header = [
+        "fold",
+        "trained on",
+        "rows",
+        metrics[first].title,
+        "95 % interval",
+        f"baseline ({over.baseline})",
+    ]
+    rows = []
+    for fold in over.folds:
+        cells = [fold.name, f"{fold.trained.first_day} to {fold.trained.last_day}"]
+        outcome = fold.outcome
+        if isinstance(outcome, str):
+            rows.append([*cells, outcome])
+            continue
+        sure = outcome.intervals.get(first)
+        interval = f"{number(sure.low)} to {number(sure.high)}" if sure else ""
+        cells += [f"{outcome.n_rows:,}", number(outcome.metrics[first]), interval]
+        cells += [number(outcome.baseline[first]), *(number(outcome.metrics[name]) for name in rest)]
+        rows.append(cells)
+    header += [metrics[name].title for name in rest]
+    days = f"the newest {over.plan.train_days} days" if over.plan.train_days else "all days"
+    said = (
+        f"The same declaration ({over.engine}, parameters {over.parameters}) trained on {days} before each "
+        f"{over.plan.every}, and tested on that; rows of edition {over.edition}."
+    )
+    return f"<p>{escape(said)}</p>{figure}{table(header, rows, numeric=range(2, len(header)))}"
 
 
 def costs(evaluation: Evaluation, figure: str) -> str:

@@ -11,7 +11,7 @@ import dagster as dg
 
 from assets.components import model_metadata as metadata
 from assets.components.model_steps import Steps
-from assets.keys import REFUSED, STALE_TAG, is_automated, model_key
+from assets.keys import BACKTEST_TAG, REFUSED, STALE_TAG, is_automated, model_key
 from assets.resources import Platform
 from ml.errors import MadeByOtherCode
 from ml.gate import Decision
@@ -189,6 +189,23 @@ def bento(steps: Steps, shown: Shown) -> dg.AssetsDefinition:
 def _severity(decision: Decision) -> dg.AssetCheckSeverity:
     """Below the floor something is wrong; to prove no better than the champion is what most retrains do."""
     return dg.AssetCheckSeverity.WARN if decision.is_fit else dg.AssetCheckSeverity.ERROR
+
+
+def backtest(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
+    """Folds over past periods; no run of landed files makes it."""
+    settings = shown.of("backtest", steps.declaration.engine.name)
+    settings["tags"] |= {BACKTEST_TAG: "true"}
+
+    @dg.asset(**settings, deps=tables, code_version=steps.backtest_code)
+    def _backtest(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
+        """How the declaration would have done: trained before each past period, tested on it.
+
+        Made every week by the job `backtests`, or on demand; what serves is not touched.
+        """
+        made = steps.backtest(platform, lambda fold: context.log.info(str(fold)))
+        return dg.MaterializeResult(value={"code": made.backtest.code}, metadata=metadata.of_backtest(made))
+
+    return _backtest
 
 
 def endpoint(shown: Shown) -> dg.AssetSpec:

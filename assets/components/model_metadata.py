@@ -9,13 +9,15 @@ from typing import Any
 
 import dagster as dg
 
-from assets.components.model_steps import Judged
+from assets.components.model_steps import Backtested, Judged
 from assets.keys import SEARCH_TRIALS, SEARCHED
 from ml.analysis.contributions import Contributions
 from ml.analysis.uncalibrated import gap
+from ml.backtest import Backtest, Fold, Measured
 from ml.bundle import Bundle
 from ml.evaluation import Evaluation
 from ml.gate import PairedTest
+from ml.metrics import first_metric
 from ml.plots import Picture
 from ml.promotion import Outcome
 from ml.provenance import FILE, Provenance
@@ -131,6 +133,37 @@ def _calibration(evaluation: Evaluation) -> Metadata:
         for name, (one, other) in pairs.items()
     ]
     return {f"calibration_{before.method}": dg.MetadataValue.table(records=beside)}
+
+
+def of_backtest(made: Backtested) -> Metadata:
+    """Each fold's numbers, the spread over folds, and the picture."""
+    over = made.backtest
+    metric = first_metric(over.task).name
+    least, mean, greatest = over.spread or (None, None, None)
+    spread = {"least": least, "mean": mean, "greatest": greatest}
+    return {
+        "folds": dg.MetadataValue.table(records=[_fold(fold, over) for fold in over.folds]),
+        **{f"{metric}_{name}": round(value, 5) for name, value in spread.items() if value is not None},
+        "parameters": over.parameters,
+        "edition": over.edition,
+        "kept_at": _file(made.uri),
+        **_pictures(made.pictures),
+    }
+
+
+def _fold(fold: Fold, over: Backtest) -> dg.TableRecord:
+    metric, outcome = first_metric(over.task).name, fold.outcome
+    told = {"fold": fold.name, "trained_on": f"{fold.trained.first_day} to {fold.trained.last_day}"}
+    if not isinstance(outcome, Measured):
+        return dg.TableRecord(told | {"rows": 0, metric: "", "low": "", "high": "", "lacks": outcome})
+    sure = outcome.intervals.get(metric)
+    numbers = {
+        metric: round(outcome.metrics[metric], 5),
+        "low": round(sure.low, 5) if sure else "",
+        "high": round(sure.high, 5) if sure else "",
+        f"baseline_{over.baseline}": round(outcome.baseline[metric], 5),
+    }
+    return dg.TableRecord({**told, "rows": outcome.n_rows, **numbers, "lacks": ""})
 
 
 def of_outcome(outcome: Outcome) -> Metadata:

@@ -4,7 +4,7 @@ No Dagster events here, and no maths: `ml` does the work.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -14,6 +14,7 @@ from assets.dbt_runner import DbtRunner
 from assets.resources import Platform
 from assets.table_code import canonical_sql, project_code
 from ml import canonical, card, gate, packaging, promotion, report, retrain
+from ml.backtest import Backtest, Fold, backtest
 from ml.baseline import fit_baseline
 from ml.bundle import Bundle
 from ml.declaration import ModelDeclaration
@@ -22,12 +23,13 @@ from ml.evaluation import Evaluation, evaluate
 from ml.feature_definition import FeatureDefinition
 from ml.gathering import Witness, environment_now, gather, keep_edition, seal
 from ml.plots import Picture, draw
+from ml.plots_backtest import draw_backtest
 from ml.provenance import Origins
 from ml.scoring import Scorer
 from ml.search import Told, search
 from ml.split import Span
 from ml.tables import ancestors, lineage_code, raw_name
-from ml.training import train
+from ml.training import Found, found_for, train
 from ml.training_set import Manifest, TrainingSet, assemble, rows_for, train_rows_now
 
 ACTOR = "dagster"
@@ -53,6 +55,15 @@ class Judged:
             "evaluation": self.evaluation.id,
             "edition": self.edition,
         }
+
+
+@dataclass(frozen=True)
+class Backtested:
+    """A backtest, its picture, and where both are kept."""
+
+    backtest: Backtest
+    pictures: Mapping[str, Picture]
+    uri: str
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,11 @@ class Steps:
         """What a candidate is made by: what training reads of the declaration, and the SQL for serving."""
         online = project_code(self.runner).online.get(self.declaration.features.table, "")
         return canonical.digest(self.declaration.training_code + online)[:16]
+
+    @property
+    def backtest_code(self) -> str:
+        """What a backtest is made by: as a candidate, over the declared periods."""
+        return canonical.digest(self.training_code + canonical.dumps(self.declaration.backtest))[:16]
 
     def _made_otherwise(self, platform: Platform, version: str) -> str | None:
         """Why training now would not give a version, were it given the same days; None if it would."""
@@ -159,16 +175,51 @@ class Steps:
         if unread:
             evaluation = evaluation.beside_unread(unread)
         decision = promotion.judge(ledger, evaluation, rules, actor=ACTOR)
-        pictures, described = draw(evaluation), card.render(bundle, evaluation, decision)
+        over = self._backtest(platform)
+        pictures, described = draw(evaluation), card.render(bundle, evaluation, decision, over)
+        if over:
+            pictures |= draw_backtest(over)
         files = {
             "evaluation.json": evaluation.to_json().encode(),
             "card.md": described.encode(),
-            "report.html": report.render(bundle, evaluation, decision, pictures).encode(),
+            "report.html": report.render(bundle, evaluation, decision, pictures, over).encode(),
         }
         uri = registry.put_evaluation(bundle.model, version, evaluation.id, files)
         if not decision.promote:
             promotion.settle(ledger, registry, bundle, evaluation, decision, actor=ACTOR)
         return Judged(evaluation, decision, pictures, described, uri, rows.manifest.edition_id)
+
+    def backtest(self, platform: Platform, told: Callable[[Fold], None]) -> Backtested:
+        """Train and test the declared folds and keep what came of it; `told` hears of each."""
+        made = backtest(
+            platform.published(),
+            self.declaration,
+            self._definition(platform),
+            code=self.training_code,
+            codes=self._codes,
+            found=self._found(platform),
+            told=told,
+        )
+        pictures = draw_backtest(made)
+        files = {f"{name}.png": picture.png for name, picture in pictures.items()}
+        files["backtest.json"] = made.to_json().encode()
+        uri = platform.registry().put_backtest(self.declaration.name, self.training_code, files)
+        return Backtested(made, pictures, uri)
+
+    def _backtest(self, platform: Platform) -> Backtest | None:
+        """The one kept for what a candidate is made by now, if there is one and it is still declared."""
+        kept = platform.registry().get_backtest(self.declaration.name, self.training_code)
+        return Backtest.from_json(kept) if kept and self.declaration.backtest else None
+
+    def _found(self, platform: Platform) -> Found | None:
+        """What a search found for the newest candidate of this declaration; None: nothing is searched yet."""
+        newest = platform.ledger().newest(self.declaration.name, "registered")
+        if newest is None or self.declaration.search is None:
+            return None
+        bundle = platform.registry().get(self.declaration.name, newest.version)
+        return (
+            found_for(bundle) if bundle.declaration.training_code == self.declaration.training_code else None
+        )
 
     def settle(self, platform: Platform, reference: Value) -> promotion.Outcome:
         """Promote the version that the evaluation lets through, and keep the edition it was made from."""

@@ -73,14 +73,16 @@ class PredictionModel(dg.Component):
         declaration.validate_against(columns[features], columns[label], self._where)
         shown = make.Shown(self.declared, settings.ledger_url.partition(":")[0])
         steps = Steps(declaration, runner)
+        tables = _keys(runner, (features, label))
         return dg.Definitions(
             assets=[
-                make.training_set(steps, shown, _keys(runner, (features, label))),
+                make.training_set(steps, shown, tables),
                 make.candidate(steps, shown),
                 make.evaluation(steps, shown),
                 make.champion(steps, shown),
                 make.bento(steps, shown),
                 make.endpoint(shown),
+                *([make.backtest(steps, shown, tables)] if declaration.backtest else []),
             ]
         )
 

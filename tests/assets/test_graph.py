@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
-from assets.automation import LANDED_JOB, MODELS_JOB, PROOFS_JOB, selection
+from assets.automation import BACKTESTS_JOB, LANDED_JOB, MODELS_JOB, PROOFS_JOB, models, selection
 from assets.calendar import project_calendars
 from assets.dbt_runner import DbtRunner
 from assets.definitions import build
@@ -44,7 +44,8 @@ GRAPH = {
     },
     "features": {"flight_features", "flight_spine", "pizza_week_features", "pizza_week_spine"},
     "labels": {"flight_labels", "pizza_week_labels"},
-    **dict.fromkeys(MODELS, STEPS),
+    "late_arrival": STEPS | {"backtest"},
+    "pizza_demand": STEPS,
 }
 MODEL_STEPS = {
     "training_set": {"features/flight_features", "labels/flight_labels"},
@@ -53,6 +54,7 @@ MODEL_STEPS = {
     "champion": {"late_arrival/evaluation"},
     "bento": {"late_arrival/champion"},
     "endpoint": {"late_arrival/bento", "late_arrival/champion"},
+    "backtest": {"features/flight_features", "labels/flight_labels"},
 }
 
 
@@ -172,6 +174,26 @@ def test_every_job_has_assets_of_one_kind_of_partitions() -> None:
     assert set(repository.job_names) >= {LANDED_JOB, "landed_weeks", MODELS_JOB, PROOFS_JOB}
     steps = {key.path[-1] for key in repository.get_job(MODELS_JOB).asset_layer.executable_asset_keys}
     assert steps == STEPS - {"endpoint"}
+
+
+def test_backtests_run_every_week_and_not_with_landed_files_nor_retraining(graph: AssetGraph) -> None:
+    from datetime import date
+
+    definitions = build()
+    job, landed = (definitions.resolve_job_def(name) for name in (BACKTESTS_JOB, LANDED_JOB))
+    assert {node.name for node in job.nodes} == {"late_arrival__backtest"}
+    assert "late_arrival__backtest" not in {node.name for node in landed.nodes}
+    key = dg.AssetKey(["late_arrival", "backtest"])
+    of_days = Segment(date(2013, 1, 2), date(2013, 1, 2), ("flights",), "digest")
+    of_tables = Segment(date(2013, 1, 2), date(2013, 1, 2), (), "digest", ("flight_features",))
+    for segment in (of_days, of_tables):
+        touched = set(selection(segment, graph))
+        assert dg.AssetKey(["late_arrival", "candidate"]) in touched
+        assert key not in touched
+    assert key not in set(models(graph))
+    schedule = definitions.resolve_schedule_def("weekly_backtests")
+    assert schedule.job_name == BACKTESTS_JOB
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
 
 
 def test_one_sensor_runs_what_landed() -> None:
