@@ -198,6 +198,20 @@ def prove(tables: tuple[str, ...], as_json: bool) -> None:
 
 @main.command()
 @click.argument("model", required=False)
+@as_json
+def backtest(model: str | None, as_json: bool) -> None:
+    """Train before each past month or week, test on it, and show how that went.
+
+    MODEL may be left out: then all models that declare a `backtest`. The folds are those of its declaration;
+    the next evaluation shows them. What serves is not touched. The job `backtests` does the same every week.
+    """
+    from headwater.backtest import run_backtests
+
+    run_backtests(model, as_json=as_json)
+
+
+@main.command()
+@click.argument("model", required=False)
 @click.option(
     "--at", type=MOMENT, metavar="TIME", help="Show what held then instead, UTC, such as 2026-03-01T10:04Z."
 )

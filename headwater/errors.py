@@ -108,6 +108,18 @@ class NothingTakenIn(HeadwaterError):
         super().__init__(f"No file was taken in yet (home folder {home}). Run `headwater up` first.")
 
 
+class NothingToBacktest(HeadwaterError):
+    """No model, or not the one that was named, declares a backtest."""
+
+    def __init__(self, *, model: str | None, known: Iterable[str]) -> None:
+        what = f'Model "{model}" declares' if model else "No model declares"
+        others = f" {nearest(model or '', known)}" if known else ""
+        super().__init__(
+            f"{what} {'no' if model else 'a'} backtest.{others} Add one to its defs.yaml: "
+            "backtest: {every: month}."
+        )
+
+
 class NoSuchModel(HeadwaterError):
     """A model was named that the ledger does not know."""
 

@@ -94,6 +94,26 @@ class Graph:
         keys, steps = list(models(self._assets)), _Steps(told)
         return self._run(MODELS_JOB, "the models", {FILES_TAG: version}, keys, steps)
 
+    def backtested(self) -> dict[str, Any]:
+        """By model the asset of its backtest, of those that declare one."""
+        from assets.keys import BACKTEST_TAG
+
+        found = sorted(key for key in self._assets.executable_asset_keys if self._is(key, BACKTEST_TAG))
+        return {key.path[0]: key for key in found}
+
+    def run_backtest(self, model: str) -> str:
+        """Make a model's backtest; names what it is kept by. Raises as `run` does."""
+        from assets.automation import BACKTESTS_JOB
+
+        key, told = self.backtested()[model], Told(lambda *_: None, lambda *_: None, lambda _: None)
+        self._run(BACKTESTS_JOB, f"the backtest of {model}", {}, [key], _Steps(told))
+        event = self._instance.get_latest_materialization_event(key)
+        assert event and event.asset_materialization  # noqa: S101 the run has just made it
+        return str(event.asset_materialization.metadata["code"].value)
+
+    def _is(self, key: Any, tag: str) -> bool:
+        return tag in self._assets.get(key).tags
+
     def _run(self, job: str, title: str, tags: dict[str, str], keys: list[Any], steps: "_Steps") -> str:
         run_id = self._new_run_id()
         self._instance.add_event_listener(run_id, steps.hear)

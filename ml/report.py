@@ -68,8 +68,7 @@ def _calibration(evaluation: Evaluation) -> Iterator[str]:
 
 def _backtest(backtest: Backtest | None, pictures: Mapping[str, Picture]) -> Iterator[str]:
     if backtest:
-        figure = f'<div class="pictures">{_figures(pictures, ("backtest",))}</div>'
-        yield _section("Backtest", parts.backtest(backtest, figure))
+        yield _section("Backtest", parts.backtest(backtest, _figures(pictures, ("backtest",))))
 
 
 def _costs(evaluation: Evaluation, pictures: Mapping[str, Picture]) -> Iterator[str]:

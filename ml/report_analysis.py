@@ -80,17 +80,11 @@ def backtest(over: Backtest, figure: str) -> str:
     """Each fold's rows and metrics, with the interval of the first."""
     metrics = METRICS[over.task]
     first, *rest = metrics
-    header = [
-        "fold",
-        "trained on",
-        "rows",
-        metrics[first].title,
-        "95 % interval",
-        f"baseline ({over.baseline})",
-    ]
+    header = ["fold", "trained on", "tested on", metrics[first].title, "95 % interval"]
+    header += [over.baseline, *(metrics[name].title for name in rest)]
     rows = []
     for fold in over.folds:
-        cells = [fold.name, f"{fold.trained.first_day} to {fold.trained.last_day}"]
+        cells = [fold.name, f"{fold.n_trained:,}"]
         outcome = fold.outcome
         if isinstance(outcome, str):
             rows.append([*cells, outcome])
@@ -100,13 +94,12 @@ def backtest(over: Backtest, figure: str) -> str:
         cells += [f"{outcome.n_rows:,}", number(outcome.metrics[first]), interval]
         cells += [number(outcome.baseline[first]), *(number(outcome.metrics[name]) for name in rest)]
         rows.append(cells)
-    header += [metrics[name].title for name in rest]
     days = f"the newest {over.plan.train_days} days" if over.plan.train_days else "all days"
     said = (
         f"The same declaration ({over.engine}, parameters {over.parameters}) trained on {days} before each "
-        f"{over.plan.every}, and tested on that; rows of edition {over.edition}."
+        f"{over.plan.every}, and tested on its rows (edition {over.edition}); beside it a plain model."
     )
-    return f"<p>{escape(said)}</p>{figure}{table(header, rows, numeric=range(2, len(header)))}"
+    return f"<p>{escape(said)}</p>{figure}{table(header, rows, numeric=range(len(header)))}"
 
 
 def costs(evaluation: Evaluation, figure: str) -> str:

@@ -146,6 +146,7 @@ def of_backtest(made: Backtested) -> Metadata:
         **{f"{metric}_{name}": round(value, 5) for name, value in spread.items() if value is not None},
         "parameters": over.parameters,
         "edition": over.edition,
+        "code": over.code,
         "kept_at": _file(made.uri),
         **_pictures(made.pictures),
     }
