@@ -49,4 +49,4 @@ def _row(over: Backtest, place: int) -> tuple[str, str]:
     sure = outcome.intervals.get(metric)
     between = f" ({sure.low:.4f} to {sure.high:.4f})" if sure else ""
     told = f"{outcome.metrics[metric]:.4f}{between}, {over.baseline} {outcome.baseline[metric]:.4f}"
-    return fold.name, f"{told}, trained on {fold.n_trained:,} and tested on {outcome.n_rows:,} rows"
+    return fold.name, f"{told}; {outcome.n_rows:,} rows"
