@@ -269,5 +269,28 @@ def rebuild(version: str, as_json: bool) -> None:
     rebuild_version(version, as_json=as_json)
 
 
+@main.command()
+@click.argument("file")
+@click.option("--execute", is_flag=True, help="Undo it: make everything as if the file had never come.")
+@click.option("--reason", default="asked for", show_default=True, help="Why, for the ledger.")
+@as_json
+def recall(file: str, execute: bool, reason: str, as_json: bool) -> None:
+    """Show what a raw file reached, and undo it.
+
+    FILE is a landed file, the name of a kept copy, or the beginning of a SHA-256; also one that a corrected
+    file has replaced since. Shown are days of tables, features, versions of models, when these were champion
+    and which server processes answered with them.
+
+    With --execute its bytes are refused from now on and its copy is set aside; a champion it reached is
+    rolled back to the last one it did not reach, what was made from it is computed again, and models are
+    trained again. Where no champion is free of it, the one trained again is promoted when it reaches the declared
+    floors; if that fails the old one goes on serving, and the exit code is 1. Killed, it goes on when given
+    again.
+    """
+    from headwater.recall import recall_file
+
+    recall_file(file, reason, execute=execute, as_json=as_json)
+
+
 def _day(moment: datetime | None) -> date | None:
     return moment.date() if moment else None

@@ -94,6 +94,13 @@ class Graph:
         keys, steps = list(models(self._assets)), _Steps(told)
         return self._run(MODELS_JOB, "the models", {FILES_TAG: version}, keys, steps)
 
+    def train(self, model: str, told: Told) -> str:
+        """Train and judge one model, whatever its policy says; the run's id. Raises as `run` does."""
+        from assets.automation import MODELS_JOB, models
+
+        keys = [key for key in models(self._assets) if key.path[0] == model]
+        return self._run(MODELS_JOB, model, {}, keys, _Steps(told))
+
     def backtested(self) -> dict[str, Any]:
         """By model the asset of its backtest, of those that declare one."""
         from assets.keys import BACKTEST_TAG

@@ -118,6 +118,14 @@ class Computed:
         with self._engine.connect() as connection:
             return {row.name: row.code for row in connection.execute(sa.select(_UNIT_TESTS))}
 
+    def drop_files(self, keys: Iterable[tuple[str, date | None]]) -> None:
+        """Note that nothing is computed from any file of these sources and days."""
+        gone = [{"of_source": source, "of_day": _text(day)} for source, day in keys]
+        same = sa.and_(_FILES.c.source == sa.bindparam("of_source"), _FILES.c.day == sa.bindparam("of_day"))
+        if gone:
+            with self._engine.begin() as connection:
+                connection.execute(_FILES.delete().where(same), gone)
+
     def forget(self) -> None:
         """Note that nothing is computed any more, as when the workshop is gone."""
         with self._engine.begin() as connection:

@@ -136,6 +136,45 @@ class FeatureRowsMismatch(HeadwaterError):
         )
 
 
+class NoSuchFile(HeadwaterError):
+    """A recall was asked for of bytes that were never taken in."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(
+            f'"{wanted}" is no file whose bytes were taken in. Name a landed file, a copy under files/ '
+            "in the home folder, or at least 6 digits of a SHA-256 (`headwater recall` takes any of these)."
+        )
+
+
+class SeveralFiles(HeadwaterError):
+    """Several files that were taken in begin with the digits given."""
+
+    def __init__(self, wanted: str, found: Iterable[str]) -> None:
+        super().__init__(f'"{wanted}" stands for several files: {", ".join(found)}. Give more digits.')
+
+
+class LookedUp(HeadwaterError):
+    """The only file of a source that other sources look values up in; without it nothing is taken in."""
+
+    def __init__(self, source: str, others: Iterable[str]) -> None:
+        super().__init__(
+            f'Nothing was changed: this is the only file of "{source}", in which {", ".join(others)} look '
+            f'values up, so that none of their files could be read. Land a corrected file of "{source}" and '
+            "run `headwater up`, then recall this one."
+        )
+
+
+class RecallUnfinished(HeadwaterError):
+    """A recall could not be brought to its end; what serves goes on serving."""
+
+    def __init__(self, troubles: Iterable[str]) -> None:
+        listed = "\n".join(f"  - {trouble}" for trouble in troubles)
+        super().__init__(
+            f"The recall is not finished:\n{listed}\nMend this and give the same command again: it goes on "
+            "where it stood."
+        )
+
+
 class FileRefused(HeadwaterError):
     """A landed file that cannot be taken in; it stays where it lies and other files go on."""
 

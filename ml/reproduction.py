@@ -37,6 +37,7 @@ from ml.lake.workshop import Workshop
 from ml.proofs.rebuild import Snapshot
 from ml.provenance import FILE, Partitions, Provenance, pin
 from ml.settings import Settings
+from ml.sources import recalled
 from ml.sources.declaration import Source
 from ml.sources.kept import version_of
 from ml.sources.rebuilding import rebuild_raw
@@ -110,6 +111,8 @@ class Reproduction:
         for source, names in self._taken_in():
             for name in names:
                 kept, version = self.settings.home / "files" / source / name, version_of(name)
+                if not kept.exists() and (aside := recalled.path_of(self.settings, source, name)).exists():
+                    kept = aside
                 found = hashlib.sha256(kept.read_bytes()).hexdigest() if kept.exists() else None
                 if found != version.sha256:
                     self.faults.append(Difference.of_file(source, version.day, kept, version.sha256, found))

@@ -98,12 +98,12 @@ def unsettled(
         table = traces.tables[name]
         late = {day for day in traces.stale(name, days) if (name, day) in traces.builds}
         for parent in set(table.parents) & found.keys():
-            late |= _reached(table, found[parent], days)
+            late |= reached(table, found[parent], days)
         found[name] = late
     return found
 
 
-def _reached(table: Table, late: set[date | None], days: Sequence[date]) -> set[date | None]:
+def reached(table: Table, late: set[date | None], days: Sequence[date]) -> set[date | None]:
     """Those of the days of a table that read any of the `late` days of a parent."""
     if not table.is_daily:
         return {None for _ in late}

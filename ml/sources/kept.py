@@ -73,6 +73,11 @@ def read(settings: Settings, source: str, version: Version) -> bytes:
     return data
 
 
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _folder(settings: Settings, source: str, day: date | None) -> Path:
     return settings.home / "files" / source / (day.isoformat() if day else "once")
 

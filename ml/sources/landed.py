@@ -44,7 +44,7 @@ class Outcome:
     size: int
     mtime_ns: int
     sha256: str
-    outcome: Literal["taken", "failed"]
+    outcome: Literal["taken", "failed", "recalled"]
     message: str = ""
 
 
@@ -83,7 +83,9 @@ def pending(settings: Settings, source: Source) -> list[Landed]:
     folder = settings.landing / source.name
     if not folder.is_dir():
         return []
-    known = _recall(settings, folder) if (settings.home / "workshop.duckdb").exists() else {}
+    known = _known(settings, folder)
+    if not (settings.home / "workshop.duckdb").exists():
+        known = {path: seen for path, seen in known.items() if seen["outcome"] == "recalled"}
     touched: list[tuple[int, int, int, str, str]] = []
     rules = _rules(source)
     waiting = [path for path in _files(folder) if _is_due(known.get(str(path)), path, rules, touched)]
@@ -118,6 +120,25 @@ def failed(path: Path, error: FileRefused) -> Outcome:
 def failures(settings: Settings, source: Source) -> dict[Path, str]:
     """Messages of the landed files that were refused and still lie there."""
     return _still_lying(settings, source, "message", "failed")
+
+
+def recalled_files(settings: Settings, source: Source) -> dict[Path, str]:
+    """Messages of the landed files whose bytes were recalled; they keep no day waiting."""
+    return _still_lying(settings, source, "message", "recalled")
+
+
+def reconsider(settings: Settings, source: str, sha256: str, message: str) -> None:
+    """Landed files with recalled bytes are left out from now on; refused ones are to be tried again.
+
+    What a file is refused for may be what the recalled one said.
+    """
+    with _memory(settings) as memory:
+        inside = f"{settings.landing / source}{os.sep}%"
+        memory.execute(
+            "update landed set outcome = 'recalled', message = ? where sha256 = ? and path like ?",
+            [message, sha256, inside],
+        )
+        memory.execute("delete from landed where outcome = 'failed' and path like ?", [inside])
 
 
 def _still_lying(settings: Settings, source: Source, column: str, outcome: str) -> dict[Path, str]:
@@ -166,7 +187,7 @@ def _is_due(
     return False
 
 
-def _recall(settings: Settings, folder: Path) -> dict[str, sqlite3.Row]:
+def _known(settings: Settings, folder: Path) -> dict[str, sqlite3.Row]:
     with _memory(settings) as memory:
         rows = memory.execute("select * from landed where path like ?", [f"{folder}{os.sep}%"]).fetchall()
     return {row["path"]: row for row in rows}

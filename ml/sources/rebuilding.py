@@ -22,11 +22,12 @@ def rebuild_raw(
     with workshop.turn(wait_s):
         return tuple(
             take_in(workshop, settings, source, (), anew=True).raise_failed()
-            for source in _looked_up_first(sources)
+            for source in looked_up_first(sources)
         )
 
 
-def _looked_up_first(sources: Iterable[Source]) -> Iterator[Source]:
+def looked_up_first(sources: Iterable[Source]) -> Iterator[Source]:
+    """The sources in an order in which each can be taken in."""
     waiting = {source.name: source for source in sources}
     while waiting:
         ready = [

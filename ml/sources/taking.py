@@ -18,7 +18,8 @@ from ml.sources import kept, raw
 from ml.sources.declaration import Source
 from ml.sources.filling import Arrived, Filled, fill
 from ml.sources.kept import Version
-from ml.sources.landed import Outcome, day_of, remember
+from ml.sources.landed import Outcome, day_of, recalled_files, remember
+from ml.sources.recalled import recalls
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class _File:
     mtime_ns: int
     sha256: str
     refused: FileRefused | None
+    is_recalled: bool
 
 
 def take_in(
@@ -77,7 +79,7 @@ def take_in(
     With `anew`, or after the declaration changed, all the source's rows are made again from the kept copies.
     Raises LookupMissing when a source that this one looks values up in has nothing yet.
     """
-    files, failed = _read(source, paths)
+    files, failed = _read(settings, source, paths)
     with workshop.turn(wait_s):
         con = workshop.connect()
         try:
@@ -86,20 +88,26 @@ def take_in(
             con.commit()
         finally:
             con.close()
+    told_before = recalled_files(settings, source).keys()  # once is enough: other days go on
     taken: list[TakenIn] = []
     unchanged: list[TakenIn] = []
     outcomes: list[Outcome] = []
     for file in files:
         version = version_of.get(file.path)
         refused = file.refused or (filled.refused.get(version) if version else None)
-        if refused:
+        if refused and file.path not in told_before:
             failed.append(refused)
         elif version:
             told = _told(file.path, filled.held[version])
             (unchanged if version in before else taken).append(told)
         message = str(refused) if refused else ""
         outcome: Outcome = Outcome(
-            file.path, len(file.data), file.mtime_ns, file.sha256, "failed" if refused else "taken", message
+            file.path,
+            len(file.data),
+            file.mtime_ns,
+            file.sha256,
+            "recalled" if file.is_recalled else "failed" if refused else "taken",
+            message,
         )
         outcomes.append(outcome)
     failed += [error for version, error in filled.refused.items() if version not in version_of.values()]
@@ -107,20 +115,22 @@ def take_in(
     return Intake(source.name, tuple(taken), tuple(unchanged), tuple(failed))
 
 
-def _read(source: Source, paths: Iterable[Path]) -> tuple[list[_File], list[FileRefused]]:
-    files, gone = [], []
+def _read(settings: Settings, source: Source, paths: Iterable[Path]) -> tuple[list[_File], list[FileRefused]]:
+    files, gone, recalled = [], [], recalls(settings)
     for path in sorted(set(paths)):
         try:
             mtime_ns, data = path.stat().st_mtime_ns, path.read_bytes()
         except OSError as error:
             gone.append(FileRefused(path, f"it cannot be read: {error.strerror}", "a readable file"))
             continue
-        day, refused = None, None
+        day, refused, sha256 = None, None, hashlib.sha256(data).hexdigest()
         try:
             day = day_of(source, path)
         except FileRefused as error:
             refused = error
-        files.append(_File(path, day, data, mtime_ns, hashlib.sha256(data).hexdigest(), refused))
+        recall = recalled.get((source.name, sha256))
+        refused = recall.refusal(path) if recall else refused
+        files.append(_File(path, day, data, mtime_ns, sha256, refused, is_recalled=recall is not None))
     return files, gone
 
 
