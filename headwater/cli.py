@@ -283,9 +283,9 @@ def recall(file: str, execute: bool, reason: str, as_json: bool) -> None:
 
     With --execute its bytes are refused from now on and its copy is set aside; a champion it reached is
     rolled back to the last one it did not reach, what was made from it is computed again, and models are
-    trained again. Where no champion is free of it, the one trained again is promoted when it reaches the declared
-    floors; if that fails the old one goes on serving, and the exit code is 1. Killed, it goes on when given
-    again.
+    trained again. Where no champion is free of it, the one trained again is promoted when it reaches the
+    declared floors; if that fails the old one goes on serving, and the exit code is 1. Killed, it goes on
+    when given again.
     """
     from headwater.recall import recall_file
 
