@@ -77,7 +77,10 @@ def show(voice: Voice, settings: Settings, reach: Reach) -> None:
         voice.say(f"{told} ({done.at:%Y-%m-%d %H:%M} UTC: {escape(done.reason)})")
     rows = [(name, _span(days)) for name, days in reach.partitions.items()]
     voice.table("Days that read it", rows)
-    voice.table("Features", [(name, ", ".join(columns)) for name, columns in reach.features.items()])
+    voice.table(
+        "Features, of tables that read it",
+        [(name, ", ".join(columns)) for name, columns in reach.features.items()],
+    )
     voice.table("Models", [row for one in reach.models for row in _model(one)] or [("none", "")])
     voice.say(f"({NO_PREDICTIONS})")
 
@@ -102,7 +105,10 @@ def execute_recall(voice: Voice, settings: Settings, file: Found, reason: str, r
     if not troubles:
         recalling.clear_gone(settings, recall)
         recall, troubles = _retrain(voice, settings, file, recall, runs)
-    serving = recalling.still_reached(settings, file, recall.retrain)
+    same = recall.trained or {}
+    serving = [
+        one for one in recall.retrain if recalling.tainted(settings, file, one) not in {None, same.get(one)}
+    ]
     troubles += [
         f"CHAMPION OF {one} IS STILL ONE THAT THE FILE REACHED, and goes on serving" for one in serving
     ]
@@ -144,6 +150,7 @@ def _retrain(
                         settings, replace(recall, trained={**(recall.trained or {}), model: version})
                     )
                 was = recalling.tainted(settings, file, model)
+                was = None if was == version else was  # without the file it is the same to the bit
                 why = was and recalling.crown_retrained(settings, model, version, recall, was)
             except HeadwaterError as error:
                 why = str(error)

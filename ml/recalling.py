@@ -4,7 +4,6 @@ Afterwards things are as if the file had never come. Building tables and trainin
 """
 
 import dataclasses
-from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
 import duckdb
@@ -215,8 +214,3 @@ def _mark(settings: Settings, recall: Recall, changed: dict[str, list[date | Non
     computed.write(marked)
     if arrivals:
         computed.record(arrivals, Published(settings).edition().id)
-
-
-def still_reached(settings: Settings, file: Found, models: Iterable[str]) -> list[str]:
-    """Models whose champion the file reached."""
-    return [model for model in models if tainted(settings, file, model)]

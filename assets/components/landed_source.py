@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -17,6 +18,7 @@ from assets.keys import landing_key, raw_key
 from assets.resources import Platform
 from ml.settings import Settings
 from ml.sources import Intake, Source, failures, take_in
+from ml.sources.landed import recalled_files
 from ml.sources.quarantine import Report, report
 
 FILES_CHECK = "landed_files"
@@ -74,7 +76,8 @@ def _raw(source: Source, partitions: dg.PartitionsDefinition | None) -> dg.Asset
         days = context.partition_key_range if partitions else None
         files = _files(platform.settings, source, days)
         intake = take_in(platform.workshop(), platform.settings, source, files)
-        yield dg.AssetCheckResult(**sound_files(source, failures(platform.settings, source)))
+        recalled = recalled_files(platform.settings, source)
+        yield dg.AssetCheckResult(**sound_files(source, failures(platform.settings, source), recalled))
         shown = _report(platform, source, days)
         yield from check_results(source, shown)
         for day in shown.days:
@@ -102,14 +105,20 @@ def _sound_spec(source: Source) -> dg.AssetCheckSpec:
     )
 
 
-def sound_files(source: Source, refused: Mapping[Path, str]) -> dict[str, Any]:
-    """The check's outcome as arguments: passed, or every refused file with its reason."""
+def sound_files(
+    source: Source, refused: Mapping[Path, str], recalled: Mapping[Path, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    """The check's outcome as arguments: passed, or every refused file with its reason; recalled ones told."""
     return {
         "asset_key": raw_key(source.name),
         "check_name": FILES_CHECK,
         "passed": not refused,
         "severity": dg.AssetCheckSeverity.ERROR,
-        "metadata": {"refused": len(refused), **{path.name: message for path, message in refused.items()}},
+        "metadata": {
+            "refused": len(refused),
+            **({"recalled": len(recalled)} if recalled else {}),
+            **{path.name: message for path, message in {**recalled, **refused}.items()},
+        },
     }
 
 
