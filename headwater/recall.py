@@ -178,8 +178,9 @@ def _runs(voice: Voice, settings: Settings, runner: object) -> Runs:
     from assets.dbt_runner import DbtRunner
     from assets.table_code import project_code
     from headwater.instance import make_instance
-    from headwater.run import Graph
+    from headwater.run import Graph, Told
 
+    told = Told(voice.substep, voice.advance, voice.remark)
     assert isinstance(runner, DbtRunner)  # noqa: S101  its import is put off until a command needs it
 
     @cache
@@ -189,8 +190,8 @@ def _runs(voice: Voice, settings: Settings, runner: object) -> Runs:
 
     return Runs(
         lambda: project_code(runner).tables,
-        lambda segment: graph().run(segment, voice.substep, voice.advance),
-        lambda model: graph().train(model, voice.substep, voice.advance),
+        lambda segment: graph().run(segment, told),
+        lambda model: graph().train(model, told),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from ml.bundle import Bundle
+from ml.calendars import calendars
 from ml.computed import Computed
 from ml.errors import HeadwaterError
 from ml.ledger import Ledger
@@ -127,12 +128,15 @@ def _is_within(version: Version, first: date, last: date) -> bool:
 
 
 def _partitions(settings: Settings, file: Found, tables: Mapping[str, Table]) -> dict[str, Days]:
-    known = Computed(settings).files()
-    computed = sorted({day for _, day in known if day is not None})
+    known, sources = Computed(settings).files(), declared_sources(settings.project)
     found: dict[str, Days] = {raw_name(file.source): {one.day for one in file.versions}}
-    for name in looking_up(declared_sources(settings.project), file.source):
+    for name in looking_up(sources, file.source):
         found[raw_name(name)] = {day for source, day in known if source == name}
-    return propagate(tables, found, computed)
+    raw = dict(found)
+    for calendar in calendars(sources, tables.values()):
+        own = {name: tables[name] for name in (*calendar.reference_tables, *calendar.tables)}
+        found |= propagate(own, raw, calendar.computed(known))
+    return found
 
 
 def propagate(

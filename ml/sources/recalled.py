@@ -67,7 +67,7 @@ def find(settings: Settings, sources: Collection[str], wanted: str) -> Found:
         sha256 = kept.sha256_of(path)
         folders = {path.resolve().parent.name, path.resolve().parent.parent.name} & set(sources)
     else:
-        sha256 = path.name.removesuffix(".csv").rpartition("-")[2].lower()
+        sha256 = path.name.partition(".")[0].rpartition("-")[2].lower()
     hits = [
         (source, found)
         for source, found in known
@@ -130,7 +130,7 @@ def _versions(settings: Settings, source: str) -> Iterator[Version]:
     for day in kept.days_kept(settings, source):
         yield from kept.versions(settings, source, day)
     aside = settings.home / "recalled" / source
-    for file in sorted(aside.glob("*/*.csv")):
+    for file in sorted(aside.glob("*/*")):
         yield kept.version_of(f"{file.parent.name}/{file.name}")
 
 

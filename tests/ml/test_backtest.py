@@ -125,7 +125,7 @@ def test_report_and_card_show_it(tables: Tables) -> None:
 def test_mistakes_are_refused(tables: Tables) -> None:
     with pytest.raises(DeclarationRefused, match=r"'moth'.*Did you mean 'month'"):
         declared(backtest={"every": "moth"})
-    with pytest.raises(DeclarationRefused, match="train_days = 10: is below backtest.min_train_days, 56"):
+    with pytest.raises(DeclarationRefused, match=r"train_days = 10: is below backtest\.min_train_days, 56"):
         declared(backtest={"every": "month", "train_days": 10})
     with pytest.raises(EmptySplit, match="backtest"):
         backtest(tables, of("binary", min_train_days=100), definition())
