@@ -79,7 +79,10 @@ def show(voice: Voice, settings: Settings, reach: Reach) -> None:
     voice.table("Days that read it", rows)
     voice.table(
         "Features, of tables that read it",
-        [(name, ", ".join(columns)) for name, columns in reach.features.items()],
+        [
+            (name, f"{len(columns)} that a champion reads; --json names them")
+            for name, columns in reach.features.items()
+        ],
     )
     voice.table("Models", [row for one in reach.models for row in _model(one)] or [("none", "")])
     voice.say(f"({NO_PREDICTIONS})")
@@ -150,7 +153,7 @@ def _retrain(
                         settings, replace(recall, trained={**(recall.trained or {}), model: version})
                     )
                 was = recalling.tainted(settings, file, model)
-                was = None if was == version else was  # without the file it is the same to the bit
+                same, was = was == version, None if was == version else was
                 why = was and recalling.crown_retrained(settings, model, version, recall, was)
             except HeadwaterError as error:
                 why = str(error)
@@ -158,7 +161,8 @@ def _retrain(
                 told.fail()
                 troubles.append(why)
             else:
-                told.text = f"{version[:12]}{', promoted' if was else ''}"
+                how = ", the same to the bit without the file" if same else ", promoted" if was else ""
+                told.text = f"{version[:12]}{how}"
     return recall, troubles
 
 
