@@ -91,8 +91,7 @@ def hand_out(settings: Settings) -> None:
 
 def platform(settings: Settings) -> None:
     """What `training_set` and `candidate` do."""
-    rows = assemble(Published(settings), _declaration())
-    bundle = train(rows, _declaration(), _definition())
+    bundle = train(assemble(Published(settings), _declaration()), _declaration(), _definition())
     Registry(settings.registry).put(bundle)
     (settings.home / "platform.txt").write_text(bundle.fitted)
 

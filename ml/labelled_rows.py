@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ml.errors import ColumnMissing, DuplicateKeys
+from ml.memory import given_back
+from ml.rows import rows_sha256
 from ml.split import Span
 
 
@@ -77,6 +79,7 @@ class LabelledRows(Generic[E]):
     selection: Selection
     codes: Mapping[str, str] = field(default_factory=dict)
 
+    @given_back()
     def labels(self, span: Span | None = None) -> Any:
         """Key, day, label and condition, of some days or all; raises ColumnMissing or DuplicateKeys."""
         chosen = self.selection
@@ -93,6 +96,7 @@ class LabelledRows(Generic[E]):
         days: list[date] = pc.unique(labels["day"].filter(known)).to_pylist()
         return sorted(days)
 
+    @given_back()
     def join(self, labels: Any, train: Span | None, test: Span) -> tuple[Any, ...]:
         """Features with their labels of both spans, sorted by prediction_at, then key.
 
@@ -104,14 +108,13 @@ class LabelledRows(Generic[E]):
         keys = [chosen.key, "prediction_at", "day"]
         read = self._columns(chosen.features_table, keys, span)
         added, parts = self._places(labels, read, train, test)
-        order = read[chosen.key]
+        order = rows_sha256(read.select([chosen.key]))
         del read
         # Only now the features: beside them there is no room for hash tables and sorted keys.
         pa.default_memory_pool().release_unused()
         rows = self._columns(chosen.features_table, [*keys, *chosen.columns], span)
-        if not rows[chosen.key].equals(order):  # one edition, read twice, comes in one order; rely on nothing
+        if rows_sha256(rows.select([chosen.key])) != order:  # rely on nothing
             added, parts = self._places(labels, rows, train, test)
-        del order
         held = dict(zip(rows.column_names, rows.columns, strict=True)) | added
         del rows
         return _taken(held, *parts)

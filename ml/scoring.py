@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ml.bundle import Bundle
 
 
+_EXACT_BITS = 32
+
+
 class Scorer:
     """A loaded bundle, ready to score; safe to use from several threads.
 
@@ -47,10 +50,10 @@ def score(fitted: Fitted, contract: Contract, features: pa.Table, threads: int =
 
 
 def encode(features: pa.Table, contract: Contract) -> pa.Table:
-    """The contract's features in its order, each as float64; null is missing.
+    """The contract's features in its order, each as numbers that float64 holds exactly; null is missing.
 
-    Booleans are 0 and 1, categories their code, a category the model wasn't trained on is missing. Real
-    columns are passed on without a copy.
+    Booleans are 0 and 1, categories their code, a category the model wasn't trained on is missing. Columns of
+    float64, and of integers to 32 bits without nulls, are passed on without a copy.
     """
     present = set(features.column_names)
     for feature in contract.features:
@@ -72,9 +75,12 @@ def _coded(values: Any, feature: Feature) -> Any:
         return pa.nulls(len(values), pa.float64())
     if feature.type == "category":
         categories = pa.array(feature.categories, pa.string())
-        return pc.index_in(as_text(values), value_set=categories).cast(pa.float64())
+        codes = pc.index_in(as_text(values), value_set=categories)
+        return codes.cast(pa.float32()) if codes.null_count else codes
     if not _takes(feature, values.type):
         raise ColumnUnfit(feature.name, str(values.type), feature.type)
+    if pa.types.is_integer(values.type) and values.type.bit_width <= _EXACT_BITS and not values.null_count:
+        return values
     numbers = values if values.type == pa.float64() else values.cast(pa.float64())
     if pa.types.is_floating(values.type):
         n_infinite = pc.sum(pc.is_inf(numbers)).as_py() or 0

@@ -70,12 +70,16 @@ def fit(
     DeclarationRefused, EngineRefused, EmptySplit or CalibrationUnfit.
     """
     older, newer = held_back(declaration, train)
+    del train  # here and below: what nobody else holds is let go of before the engine needs the room
     rows = by_group(declaration, older)
+    del older
     classes = classes_of(declaration, rows)
     labels = labels_of(declaration, rows, "train", classes)
     contract = Contract.learn(declaration, definition, rows, classes)
+    encoded = [encode(rows, contract)]
+    del rows
     fitted = ENGINES[declaration.engine.name].fit(
-        encode(rows, contract),
+        encoded.pop(),
         target_of(declaration, labels, classes),
         categories=contract.categories,
         seed=declaration.engine.seed,
@@ -111,8 +115,9 @@ def train(
 
     Raises what `fit` raises.
     """
-    learned = fit(training_set.train, declaration, definition, threads=threads, found=found)
-    manifest = training_set.manifest
+    manifest, rows = training_set.manifest, [training_set.train]
+    del training_set
+    learned = fit(rows.pop(), declaration, definition, threads=threads, found=found)
     receipt = {
         "rows": manifest.train,
         "tables": {"features": declaration.features.table, "label": declaration.label.table},

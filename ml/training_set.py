@@ -63,6 +63,10 @@ class TrainingSet:
     test: pa.Table
     manifest: Manifest
 
+    def tested(self) -> Self:
+        """The same without the rows to train on, so that these need not be held any longer."""
+        return replace(self, train=self.train.schema.empty_table())
+
     @classmethod
     def load(cls, manifest: Manifest, published: Published[E]) -> Self:
         """Read the manifest's rows again; raises RowsChanged when they are not the same values."""

@@ -151,9 +151,11 @@ class Steps:
         if self.declaration.search:
             studies = platform.settings.home / "searches.db"
             found = search(rows, self.declaration, definition, studies, told=told)
-        made = train(rows, self.declaration, definition, code=self.lineage_code, found=found)
+        given, tested = [rows], rows.tested()
+        del rows  # what nobody holds is free while the engine trains
+        made = train(given.pop(), self.declaration, definition, code=self.lineage_code, found=found)
         now = environment_now(platform.settings.project, self.declaration)
-        bundle = seal(made, rows, self._origins(training_set), definition, now)
+        bundle = seal(made, tested, self._origins(training_set), definition, now)
         promotion.register(platform.ledger(), platform.registry(), bundle, ACTOR)
         return bundle
 

@@ -117,7 +117,8 @@ class LightGBM:
         rounds, label = int(settings.pop("num_iterations")), target.values.astype(np.float32)
         told = {"group": target.groups, "categorical_feature": list(categories), "params": settings}
         try:
-            rows = lightgbm.Dataset(features, label=label, **told)
+            rows = lightgbm.Dataset(features, label=label, **told).construct()
+            del features  # the bins are all that training reads
             watched = {} if watch is None else _watched(rows, watch, rounds)
             booster = lightgbm.train(settings, rows, num_boost_round=rounds, **watched)
         except lightgbm.basic.LightGBMError as refusal:

@@ -126,3 +126,14 @@ def test_a_column_the_definition_lacks_is_refused(training_set: TrainingSet) -> 
     wanted = declared(features=using(["prize"]))
     with pytest.raises(DeclarationRefused, match="'price'"):
         Contract.learn(wanted, definition(), training_set.train)
+
+
+def test_numbers_are_copied_only_where_they_must_be(bundle: Bundle) -> None:
+    whole = pa.array([1, 2, 3, 4], pa.int32())
+    rows = _with(n_ahead=whole, depot_delay_mean_3h_min=pa.array([0.0, 1.0, 2.0, 3.0]))
+    coded = encode(rows, bundle.contract)
+    for name in ("n_ahead", "depot_delay_mean_3h_min"):
+        (given,), (passed,) = rows[name].chunks, coded[name].chunks
+        assert passed.buffers()[1].address == given.buffers()[1].address
+    gaps = encode(_with(n_ahead=pa.array([1, None, 3, 4], pa.int32())), bundle.contract)
+    assert as_matrix(gaps)[1, 1] != as_matrix(gaps)[1, 1], "a gap is NaN"

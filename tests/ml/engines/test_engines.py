@@ -221,3 +221,13 @@ def test_classes_that_a_thinned_fit_does_not_see_are_still_outputs() -> None:
     scores = fitted.predict(MATRIX, threads=1)
     assert scores.shape == (N, 3)
     assert scores[:, 2].max() < 1e-9
+
+
+@pytest.mark.parametrize(("stored", "gaps"), [(pa.int8(), False), (pa.int32(), False), (pa.float32(), True)])
+def test_narrow_columns_give_the_same_model_as_wide_ones(engine: Engine, stored: Any, gaps: bool) -> None:
+    codes = pa.array(_codes, mask=(_codes == 7) if gaps else None)
+    wide = FEATURES.set_column(1, "code", codes)
+    narrow = FEATURES.set_column(1, "code", codes.cast(stored))
+    told: dict[str, Any] = {"categories": ("code",), "seed": 1, "parameters": SETTINGS[engine.name]}
+    texts = {engine.fit(rows, TARGETS["binary"], threads=1, **told).save() for rows in (wide, narrow)}
+    assert len(texts) == 1
