@@ -84,12 +84,12 @@ def graph() -> None:
     make_instance(settings)
     steps = _Steps()
     (segment,) = due_segments(settings, project_code(DbtRunner(settings)).tables.values)
-    from headwater.run import Graph
+    from headwater.run import Graph, Told
 
     loaded = Graph()
     steps.add("load the graph")
     proofs = _Proofs()
-    loaded.run(segment, steps.add, lambda *_: None)
+    loaded.run(segment, Told(steps.add, lambda *_: None, lambda _: None))
     steps.add("end the run")
     (settings.home / "steps.json").write_text(json.dumps(steps.rows))
     (settings.home / "proofs.json").write_text(json.dumps([proofs.cpu_s, proofs.wall_s]))
