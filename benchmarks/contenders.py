@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,7 @@ def main(name: str, folder: Path) -> None:
     spent = []
     for n in range(REPEATS.get(name, 3) + 1):
         loaded, loading = _timed(lambda: load(folder))
-        found, joining = _timed(lambda loaded=loaded: join(loaded))
+        found, joining = _timed(partial(join, loaded))
         if n:
             spent.append({"load": loading, "join": joining})
     pq.write_table(found, folder / f"answers_{name}.parquet")

@@ -73,14 +73,14 @@ def installed(environment: Path) -> Path:
     uv = Path(sys.executable).with_name("uv")
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, environment], check=True)
     python = environment / "bin" / "python"
-    install = ["pip", "install", "--quiet", "--python", python, "--require-hashes"]
+    install: list[str | Path] = ["pip", "install", "--quiet", "--python", python, "--require-hashes"]
     subprocess.run([uv, *install, "-r", HERE / "requirements.lock"], check=True)
     return python
 
 
 def ask(python: Path, name: str, folder: Path) -> list[dict[str, Sequence[float]]]:
     """Run a contender in a process of its own; CPU and wall seconds of each repeat, to load and to join."""
-    command = [python, "-m", "benchmarks.contenders", name, folder]
+    command: list[str | Path] = [python, "-m", "benchmarks.contenders", name, folder]
     done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr[-4000:]}")

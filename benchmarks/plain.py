@@ -16,17 +16,18 @@ from ml.settings import Settings
 from ml.sources import clocks
 from ml.sources.catalogue import declared_sources
 from ml.sources.checking import typed_rows
-from ml.sources.declaration import Source
+from ml.sources.declaration import CsvFormat, Source
 
 
 def main(plan: Path, database: Path) -> None:
-    """Do what `plan` (JSON: tables, tests, model) says and print the metrics as JSON."""
+    """Do what `plan` (JSON: sources, tables, tests, model) says and print the metrics as JSON."""
     told = json.loads(plan.read_text())
     settings = Settings.from_env()
     con = duckdb.connect(str(database))
     con.execute("set TimeZone='UTC'; create schema raw")
-    for source in sorted(declared_sources(settings.project), key=lambda one: len(one.lookups)):
-        take_in(con, source, settings.landing)
+    sources = {source.name: source for source in declared_sources(settings.project)}
+    for name in told["sources"]:
+        take_in(con, sources[name], settings.landing)
     for table in told["tables"]:
         con.execute(f"create schema if not exists {table['schema']}")
         con.execute(f"create {table['kind']} {table['schema']}.{table['name']} as {table['sql']}")
@@ -39,6 +40,7 @@ def take_in(con: duckdb.DuckDBPyConnection, source: Source, landing: Path) -> No
     """Read a source's files with DuckDB and type its rows by the source's own expressions."""
     files = sorted(str(path) for path in (landing / source.name).glob("*.csv"))
     cells = ", ".join(f'"{column.in_file}" as _cell_{i}' for i, column in enumerate(source.columns))
+    assert isinstance(source.format, CsvFormat)
     nulls = [value for value in source.format.null_values if value]
     con.execute(
         f"create or replace temp table _cells as select {cells}, filename as _file, "

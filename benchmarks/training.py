@@ -103,7 +103,7 @@ def bare(settings: Settings) -> None:
         import lightgbm
     parameters = {**PARAMETERS, "objective": "binary", "seed": SEED, "verbosity": -1}
     parameters |= {"deterministic": True, "force_col_wise": True}
-    rounds = int(parameters.pop("num_iterations"))
+    rounds = parameters.pop("num_iterations")
     codes = [len(REALS) + len(INTEGERS) + n for n in range(len(CATEGORIES))]
     rows = lightgbm.Dataset(
         np.load(settings.home / "matrix.npy"),

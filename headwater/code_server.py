@@ -12,7 +12,7 @@ import dagster._grpc.server as grpc_server
 from dagster._cli import main
 
 
-class WarmServer(grpc_server.DagsterApiServer):
+class WarmServer(grpc_server.DagsterApiServer):  # type: ignore[misc]  # Dagster is Any here
     """The server, starting runs from a fork server; that one is started by the first run."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -23,6 +23,6 @@ class WarmServer(grpc_server.DagsterApiServer):
 
 
 if __name__ == "__main__":
-    grpc_server.DagsterApiServer = WarmServer  # type: ignore[misc]
+    grpc_server.DagsterApiServer = WarmServer
     sys.argv[1:1] = ["api", "grpc"]
     main()

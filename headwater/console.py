@@ -135,7 +135,7 @@ class Bar:
 
     def advance(self, text: str = "") -> None:
         """One more done; `text` says which."""
-        self.progress.update(self.task, advance=1, **({"description": text} if text else {}))
+        self.progress.update(self.task, advance=1, description=text or None)
 
     def move_to(self, done: int, text: str) -> None:
         """So many done; `text` says what came last."""

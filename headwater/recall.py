@@ -145,13 +145,12 @@ def _retrain(
         recall = _noted(settings, recall)
         with voice.step(f"train {model} again") as told:
             try:
-                version = (recall.trained or {}).get(model)
-                if version is None:
+                trained = recall.trained or {}
+                if model not in trained:
                     runs.train(model)
-                    version = _candidate(settings, model)
-                    recall = note(
-                        settings, replace(recall, trained={**(recall.trained or {}), model: version})
-                    )
+                    trained = {**trained, model: _candidate(settings, model)}
+                    recall = note(settings, replace(recall, trained=trained))
+                version = trained[model]
                 was = recalling.tainted(settings, file, model)
                 same, was = was == version, None if was == version else was
                 why = was and recalling.crown_retrained(settings, model, version, recall, was)

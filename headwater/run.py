@@ -137,7 +137,7 @@ class Graph:
             raise RunFailed(
                 days=title, reasons=steps.reasons, url=f"{services.url(services.UI)}/runs/{run_id}"
             )
-        return run_id
+        return str(run_id)
 
 
 @contextmanager
