@@ -78,11 +78,8 @@ def show(voice: Voice, settings: Settings, reach: Reach) -> None:
     rows = [(name, _span(days)) for name, days in reach.partitions.items()]
     voice.table("Days that read it", rows)
     voice.table(
-        "Features, of tables that read it",
-        [
-            (name, f"{len(columns)} that a champion reads; --json names them")
-            for name, columns in reach.features.items()
-        ],
+        "Features of champions that its values get into",
+        [(name, f"{len(columns)}: {', '.join(columns)}") for name, columns in reach.features.items()],
     )
     voice.table("Models", [row for one in reach.models for row in _model(one)] or [("none", "")])
     voice.say(f"({NO_PREDICTIONS})")

@@ -10,6 +10,7 @@ from datetime import date, datetime
 
 from ml.bundle import Bundle
 from ml.calendars import calendars
+from ml.column_lineage import made_from
 from ml.computed import Computed
 from ml.errors import HeadwaterError
 from ml.ledger import Ledger
@@ -60,7 +61,10 @@ class ReachedModel:
 
 @dataclass(frozen=True)
 class Reach:
-    """What a file reached; days of tables are None for those that have no days."""
+    """What a file reached; days of tables are None for those that have no days.
+
+    `features` are columns by table that a champion reads, those that values of the file's source get into.
+    """
 
     file: Found
     partitions: Mapping[str, tuple[date | None, ...]]
@@ -74,11 +78,11 @@ def reach_of(settings: Settings, file: Found, tables: Mapping[str, Table]) -> Re
     ledger, registry = Ledger(settings.ledger_url), Registry(settings.registry)
     features: dict[str, tuple[str, ...]] = {}
     for entry in ledger.champions():
-        declared = registry.get(entry.model, entry.version).declaration.features
+        bundle = registry.get(entry.model, entry.version)
+        declared = bundle.declaration.features
         if days.get(declared.table):
-            features[declared.table] = tuple(
-                dict.fromkeys((*features.get(declared.table, ()), *declared.columns))
-            )
+            columns = (*features.get(declared.table, ()), *_features(bundle, settings, file.source))
+            features[declared.table] = tuple(dict.fromkeys(columns))
     shown = {name: tuple(sorted(found, key=str)) for name, found in days.items() if found}
     return Reach(file, shown, features, tuple(_models(ledger, registry, file)))
 
@@ -121,6 +125,29 @@ def looking_up(sources: Iterable[Source], source: str) -> set[str]:
         grew = not more <= found
         found |= more
     return found - {source}
+
+
+def _features(bundle: Bundle, settings: Settings, source: str) -> tuple[str, ...]:
+    """The features that values of a source get into by the receipt's SQL; all where that can't tell."""
+    from sqlglot.errors import SqlglotError  # half a second: only a recall pays for it
+
+    declared = bundle.declaration.features
+    if FILE not in bundle.files:
+        return declared.columns
+    sources = declared_sources(settings.project)
+    named = {source, *looking_up(sources, source)}
+    raw: dict[str, dict[str, str]] = {}
+    reached_raw: list[str] = []
+    for one in sources:
+        relations = [f"{raw_name(one.name)}{view}" for view in ("", "_versions", "_current")]
+        raw |= dict.fromkeys(relations, one.version_columns())
+        reached_raw += relations if one.name in named else []
+    tables = [one.table for one in Provenance.from_json(bundle.files[FILE]).origins.sql.tables]
+    try:
+        made = made_from(tables, raw, reached_raw).get(declared.table, set())
+    except SqlglotError:
+        return declared.columns
+    return tuple(column for column in declared.columns if column in made)
 
 
 def _is_within(version: Version, first: date, last: date) -> bool:

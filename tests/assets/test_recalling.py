@@ -106,6 +106,7 @@ def test_recall_leaves_a_world_in_which_the_file_never_came(
     assert [one.version for one in reach.models if one.is_champion] == [was]
     assert clean not in {one.version for one in reach.models}
     assert day(2) in reach.partitions["reading_labels"]
+    assert reach.features == {"reading_features": ("meter_id", "read_hour", "watts_sum_2d")}
 
     recall_it(meters, file, runs(meters))
 
