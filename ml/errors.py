@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ml.proofs.sql_rules import Finding
 
 
+_SHOWN_SQL = 160  # characters
+
+
 class HeadwaterError(Exception):
     """Base of all errors raised on purpose; its message is fit to show a user as it is."""
 
@@ -134,6 +137,27 @@ class FeatureRowsMismatch(HeadwaterError):
             "It must carry `request_row` through and neither drop nor double a row: look up with as_of, "
             "never with an inner join."
         )
+
+
+class FeatureSqlUnfit(HeadwaterError):
+    """Feature SQL does something that the endpoint can't compute row by row, alike to the bit."""
+
+    def __init__(self, table: str, line: int | None, fragment: str, reason: str, where: str = "") -> None:
+        self.table, self.line, self.fragment, self.reason = table, line, fragment, reason
+        place = where or (f"line {line} of its SQL for serving" if line else "its SQL for serving")
+        shown = fragment if len(fragment) <= _SHOWN_SQL else fragment[: _SHOWN_SQL - 1] + "…"
+        super().__init__(
+            f'Feature table "{table}", {place}: {shown} can\'t be computed for a request: {reason}. '
+            "Compute it in a table upstream and look that up with as_of, or write it with what is compiled."
+        )
+
+
+class FeatureNotComputed(HeadwaterError):
+    """Compiled feature SQL failed on the values of a request, where DuckDB would refuse them too."""
+
+    def __init__(self, row: int, reason: str) -> None:
+        self.row, self.reason = row, reason
+        super().__init__(f"The features of row {row} could not be computed: {reason}. Correct its values.")
 
 
 class NoSuchFile(HeadwaterError):
