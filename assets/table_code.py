@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from assets.components.serving_check import Refused, refused
 from assets.dbt_nodes import Node, is_daily, parents_of, table_meta, tables_of, tests_of
 from assets.dbt_runner import DbtRunner
 from ml.canonical import digest
@@ -28,11 +29,20 @@ _OPEN = {"macro.dbt.is_incremental", "macro.dbt.run_query", "macro.dbt.statement
 
 @dataclass(frozen=True)
 class ProjectCode:
-    """Every table with its code; the code of what the endpoint runs; that of unit tests, by their id."""
+    """Every table with its code; the code of what the endpoint runs; that of unit tests, by their id.
+
+    `refused` are the feature tables that the endpoint can't compute.
+    """
 
     tables: Mapping[str, Table]
     online: Mapping[str, str]
     unit_tests: Mapping[str, str]
+    refused: Mapping[str, Refused]
+
+    def check_served(self, table: str) -> None:
+        """Raise FeatureSqlUnfit where the endpoint can't compute a feature table."""
+        if table in self.refused:
+            raise self.refused[table].error
 
 
 def project_code(runner: DbtRunner) -> ProjectCode:
@@ -46,14 +56,23 @@ def project_code(runner: DbtRunner) -> ProjectCode:
     of = [_FORMAT, manifest["metadata"]["invocation_id"], manifest["metadata"]["generated_at"]]
     if kept.exists():
         told = json.loads(kept.read_text())
-        if told["of"] == of:
+        if told["of"] == of and "refused" in told:
             tables = {t["name"]: Table(**t | {"parents": tuple(t["parents"])}) for t in told["tables"]}
-            return ProjectCode(tables, told["online"], told["unit_tests"])
+            refused = {name: Refused(**one) for name, one in told["refused"].items()}
+            return ProjectCode(tables, told["online"], told["unit_tests"], refused)
     code = _compiled(runner)
     part = kept.with_suffix(".part")
     tables = [asdict(table) for table in code.tables.values()]
     part.write_text(
-        json.dumps({"of": of, "tables": tables, "online": code.online, "unit_tests": code.unit_tests})
+        json.dumps(
+            {
+                "of": of,
+                "tables": tables,
+                "online": code.online,
+                "unit_tests": code.unit_tests,
+                "refused": {name: one.as_json() for name, one in code.refused.items()},
+            }
+        )
     )
     part.replace(kept)
     return code
@@ -73,7 +92,16 @@ def _compiled(runner: DbtRunner) -> ProjectCode:
             for test in manifest["unit_tests"].values()
             if test["model"] in tables
         },
+        {one.table: one for one in _refused(manifest, models, online)},
     )
+
+
+def _refused(manifest: Node, models: Iterable[Node], online: Mapping[str, str]) -> Iterator[Refused]:
+    for node in models:
+        sql = online.get(node["unique_id"])
+        found = refused(manifest, node, sql) if sql and "entity" in table_meta(node) else None
+        if found is not None:
+            yield found
 
 
 def _table(manifest: Node, node: Node, compiled: Mapping[str, str]) -> Table:

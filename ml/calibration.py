@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ml import canonical
 from ml.declaration import ModelDeclaration
-from ml.engines.protocol import Fitted, Importance
+from ml.engines.protocol import Fitted, Importance, RowScorer
 from ml.errors import CalibrationUnfit, EmptySplit
 from ml.lean_import import without
 
@@ -107,6 +107,16 @@ class Calibrated:
         """The model's, before calibration."""
         return self.fitted.raw(values, threads=threads)
 
+    def row_scorer(self, *, raw: bool = False) -> RowScorer:
+        """The model's, and the step after it."""
+        if raw:
+            return self.fitted.row_scorer(raw=True)
+        if self.calibrator.task == "binary":
+            odds = self.fitted.row_scorer(raw=True)
+            return lambda values: self.calibrator.apply(odds(values))
+        shares = self.fitted.row_scorer()
+        return lambda values: self.calibrator.apply(_odds_of(shares(values)[None, :]))[0]
+
     def explain(self, values: Matrix, *, threads: int) -> Matrix:
         """Of the raw score."""
         return self.fitted.explain(values, threads=threads)
@@ -124,7 +134,11 @@ def log_odds(fitted: Fitted, task: str, values: Matrix, threads: int) -> Matrix:
     """What is calibrated: the raw score of a binary label; of classes, of each against all others."""
     if task == "binary":
         return fitted.raw(values, threads=threads)
-    shares = np.clip(fitted.predict(values, threads=threads), _SMALLEST, 1 - _SMALLEST)
+    return _odds_of(fitted.predict(values, threads=threads))
+
+
+def _odds_of(probabilities: Matrix) -> Matrix:
+    shares = np.clip(probabilities, _SMALLEST, 1 - _SMALLEST)
     return np.asarray(np.log(shares / (1 - shares)))
 
 

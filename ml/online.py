@@ -1,6 +1,7 @@
-"""The online tables of one edition in memory, and feature SQL run against them for a request.
+"""The online tables of one edition in memory, and feature SQL run against them by DuckDB.
 
-No HTTP, no model, no choice of edition: callers decide what to load, when, and what to do with it.
+No HTTP, no model, no choice of edition: callers decide what to load, when, and what to do with it. What the
+endpoint computes row by row (`ml.online_plan`) is held to what DuckDB says here.
 """
 
 import json
@@ -8,11 +9,13 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ml.errors import FeatureRowsMismatch
 from ml.lake.editions import Edition
@@ -38,21 +41,20 @@ class OnlineTable:
 
 
 class OnlineStore:
-    """Online tables of one edition, sorted by `known_at`, in a DuckDB of its own; never changed once made.
+    """Online tables of one edition, sorted by `known_at`; never changed once made.
 
-    `as_of` is the newest time of knowledge in any table, `oldest` the time from which every table has rows:
-    both UTC, None when no table has a row. Safe to use from any number of threads.
+    `rows` are the tables; DuckDB has them too from the first `features` on. `as_of` is the newest time of
+    knowledge in any table, `oldest` the time from which every table has rows: both UTC, None when no table
+    has a row. Safe to use from any number of threads.
     """
 
     def __init__(self, sources: Mapping[str, str | pa.Table], edition: Edition) -> None:
         self.edition_id = edition.id
         self.edition_at = _utc(edition.at)
         self.snapshots = {name: edition.snapshots[name] for name in sources}
-        self._db = duckdb.connect(":memory:", config={"threads": 1, "autoinstall_known_extensions": "false"})
-        self._db.execute("set global TimeZone = 'UTC'; set temp_directory = ''; create schema online")
-        self.tables = tuple(self._load(name, source) for name, source in sorted(sources.items()))
-        self._db.execute("set enable_external_access = false")
-        self._local = threading.local()
+        self.rows = {name: _sorted(source) for name, source in sorted(sources.items())}
+        self.tables = tuple(_described(name, rows) for name, rows in self.rows.items())
+        self._lock, self._local = threading.Lock(), threading.local()
         newest = [table.newest for table in self.tables if table.newest]
         oldest = [table.oldest for table in self.tables if table.oldest]
         self.as_of = max(newest, default=None)
@@ -87,22 +89,38 @@ class OnlineStore:
             raise FeatureRowsMismatch(request.num_rows, features.num_rows)
         return features
 
-    def _load(self, name: str, source: str | pa.Table) -> OnlineTable:
-        relation = self._db.read_parquet(source) if isinstance(source, str) else self._db.from_arrow(source)
-        relation.order("known_at").to_table(f"online.{name}")
-        row = self._db.table(f"online.{name}").aggregate("count(*), min(known_at), max(known_at)").fetchone()
-        n_rows, oldest, newest = row if row is not None else (0, None, None)
-        return OnlineTable(name, n_rows, oldest and _utc(oldest), newest and _utc(newest))
+    @cached_property
+    def _db(self) -> Any:
+        db = duckdb.connect(":memory:", config={"threads": 1, "autoinstall_known_extensions": "false"})
+        db.execute("set global TimeZone = 'UTC'; set temp_directory = ''; create schema online")
+        for name, rows in self.rows.items():
+            db.from_arrow(rows).to_table(f"online.{name}")
+        db.execute("set enable_external_access = false")
+        return db
 
     def _cursor(self, looked_up: bool) -> Any:
         kind = "looked_up" if looked_up else "joined"
         cursor = getattr(self._local, kind, None)
         if cursor is None:
-            cursor = self._db.cursor()
+            with self._lock:
+                cursor = self._db.cursor()
             if looked_up:
                 cursor.execute(f"set asof_loop_join_threshold = {_ANY_SIZE}")
             setattr(self._local, kind, cursor)
         return cursor
+
+
+def _sorted(source: str | pa.Table) -> pa.Table:
+    if isinstance(source, str):
+        import pyarrow.parquet as pq
+
+        source = pq.read_table(source)
+    return source.sort_by("known_at").combine_chunks()
+
+
+def _described(name: str, rows: pa.Table) -> OnlineTable:
+    oldest, newest = pc.min_max(rows["known_at"]).as_py().values()
+    return OnlineTable(name, rows.num_rows, oldest and _utc(oldest), newest and _utc(newest))
 
 
 def save_online_tables(published: "Published", edition: Edition, names: Iterable[str], folder: Path) -> None:

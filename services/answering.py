@@ -3,43 +3,101 @@
 No lookup, no scoring; what can't be answered at all is refused here only for its time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ml.bundle import Bundle
-from ml.contract import Contract, as_text
+from ml.contract import Contract
 from ml.errors import nearest
 from ml.online import OnlineStore
+from ml.online_plan.kinds import microseconds
 from services.problems import FieldError, Kind, RequestRefused
 
-Warnings = dict[int, list[dict[str, Any]]]
+Row = Sequence[Any]
+Unseen = Sequence[tuple[int, int, Any]]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HOUR = 3_600_000_000
 
 
-def answer(
-    bundle: Bundle, store: OnlineStore, features: pa.Table, scores: NDArray[np.float64]
-) -> dict[str, Any]:
-    """The answer's JSON: model, what the features know until, and a prediction a row, in order."""
-    key = bundle.contract.key
-    keys = features.column(key).to_pylist() if key in features.column_names else [None] * len(scores)
-    times = _times(features)
-    warnings = _warnings(bundle.contract, store, features, times)
-    predictions = [
-        {key: name, "prediction_at": at, **told, **_warned(warnings, place)}
-        for place, (name, at, told) in enumerate(
-            zip(keys, times, outputs(bundle.contract, scores), strict=True)
+@dataclass(frozen=True)
+class Answers:
+    """Words for one contract's predictions; `key` and `at` are the places of a row's key and time, if it has.
+
+    `first` and `last` bound the times that can be answered, `as_of` is the newest fact: in microseconds since
+    1970, None without online tables.
+    """
+
+    contract: Contract
+    key: int | None
+    at: int | None
+    as_of: int | None
+    first: int | None
+    last: int | None
+    has_tables: bool
+
+    @classmethod
+    def over(
+        cls, contract: Contract, names: Sequence[str], store: OnlineStore, ahead: timedelta
+    ) -> "Answers":
+        """For rows of those names over those tables; predictions may lie `ahead` after the newest fact."""
+        as_of = None if store.as_of is None else microseconds(store.as_of)
+        return cls(
+            contract=contract,
+            key=_place(names, contract.key),
+            at=_place(names, "prediction_at"),
+            as_of=as_of,
+            first=None if store.oldest is None else microseconds(store.oldest),
+            last=None if as_of is None else as_of + ahead // timedelta(microseconds=1),
+            has_tables=bool(store.tables),
         )
-    ]
-    return {
-        "model": {"name": bundle.model, "version": bundle.version},
-        "features_as_of": store.as_of,
-        "predictions": predictions,
-    }
+
+    def check_reach(self, rows: Sequence[Row]) -> None:
+        """Raise RequestRefused for rows predicted at a time the online tables don't cover."""
+        if not self.has_tables or self.at is None:
+            return
+        first, last, at = self.first, self.last, self.at
+        if first is None or last is None:
+            raise RequestRefused(
+                Kind.OUT_OF_REACH, "The online tables hold no rows yet, so there are no features."
+            )
+        if all(row[at] is not None and first <= row[at] <= last for row in rows):
+            return
+        covered = {"minimum": _time(first), "maximum": _time(last)}
+        message = f"is predicted at a time outside what the features cover, {_said(first)} to {_said(last)}"
+        errors = tuple(
+            FieldError(f"instances[{n}]", message, {"prediction_at": _said(row[at])}, covered)
+            for n, row in enumerate(rows)
+            if row[at] is None or not first <= row[at] <= last
+        )
+        raise RequestRefused.for_fields(Kind.OUT_OF_REACH, errors)
+
+    def predictions(
+        self, rows: Sequence[Row], scores: NDArray[np.float64], unseen: Unseen
+    ) -> list[dict[str, Any]]:
+        """A prediction a row, in order."""
+        told = []
+        for row, output in zip(rows, outputs(self.contract, scores), strict=True):
+            one: dict[str, Any] = {}
+            if self.key is not None:
+                one[self.contract.key] = row[self.key]
+            if self.at is not None:
+                one["prediction_at"] = _time(row[self.at])
+                one |= output
+                if self.as_of is not None and row[self.at] > self.as_of:
+                    one["warnings"] = [_late(row[self.at], self.as_of)]
+            else:
+                one |= output
+            told.append(one)
+        for n, place, value in unseen:
+            feature = self.contract.features[place]
+            warning = {"column": feature.name, "value": value, "message": _unseen(value, feature.categories)}
+            told[n]["warnings"] = [warning, *told[n].get("warnings", ())]
+        return told
 
 
 def outputs(contract: Contract, scores: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
@@ -57,56 +115,25 @@ def outputs(contract: Contract, scores: NDArray[np.float64]) -> Iterator[dict[st
         yield {name: score}
 
 
-def check_reach(features: pa.Table, store: OnlineStore, ahead: timedelta) -> None:
-    """Raise RequestRefused for rows predicted at a time the online tables don't cover."""
-    if not store.tables:
-        return
-    if store.as_of is None or store.oldest is None:
-        raise RequestRefused(
-            Kind.OUT_OF_REACH, "The online tables hold no rows yet, so there are no features."
-        )
-    first, last = store.oldest, store.as_of + ahead
-    covered = {"minimum": first, "maximum": last}
-    message = f"is predicted at a time outside what the features cover, {_said(first)} to {_said(last)}"
-    errors = tuple(
-        FieldError(f"instances[{place}]", message, {"prediction_at": _said(at)}, covered)
-        for place, at in enumerate(_times(features))
-        if at is None or not first <= at <= last
-    )
-    if errors:
-        raise RequestRefused.for_fields(Kind.OUT_OF_REACH, errors)
+def _place(names: Sequence[str], name: str) -> int | None:
+    return names.index(name) if name in names else None
 
 
-def _times(features: pa.Table) -> list[datetime | None]:
-    times = features.column("prediction_at").to_pylist()
-    return [at if at is None else at.replace(tzinfo=UTC) for at in times]
+def _late(at: int, as_of: int) -> Mapping[str, Any]:
+    message = f"lies {(at - as_of) / _HOUR:.1f} h after the newest fact the features know"
+    return {"column": "prediction_at", "value": _time(at), "message": message}
 
 
-def _warnings(contract: Contract, store: OnlineStore, features: pa.Table, times: Sequence[Any]) -> Warnings:
-    found: Warnings = {}
-    for place, name, value, categories in _unseen(contract, features):
-        message = f"was not seen in training and is treated as missing. {nearest(value, categories)}"
-        found.setdefault(place, []).append({"column": name, "value": value, "message": message})
-    for place, at in enumerate(times):
-        if store.as_of and at > store.as_of:
-            hours = (at - store.as_of) / timedelta(hours=1)
-            message = f"lies {hours:.1f} h after the newest fact the features know"
-            found.setdefault(place, []).append({"column": "prediction_at", "value": at, "message": message})
-    return found
+# To look for the nearest of 500 names takes milliseconds, and the same few strange ones come again and again.
+@lru_cache(1000)
+def _unseen(value: Any, categories: tuple[str, ...]) -> str:
+    return f"was not seen in training and is treated as missing. {nearest(str(value), categories)}"
 
 
-def _unseen(contract: Contract, features: pa.Table) -> Iterator[tuple[int, str, str, tuple[str, ...]]]:
-    for feature in contract.features:
-        if feature.type == "category":
-            values = as_text(features.column(feature.name))
-            known = pc.is_in(values, value_set=pa.array([*feature.categories, None], pa.string()))
-            for place in pc.indices_nonzero(pc.invert(known)).to_pylist():
-                yield place, feature.name, values[place].as_py(), feature.categories
+def _time(at: int | None) -> datetime | None:
+    return None if at is None else _EPOCH + timedelta(microseconds=at)
 
 
-def _warned(warnings: Warnings, place: int) -> dict[str, Any]:
-    return {"warnings": warnings[place]} if place in warnings else {}
-
-
-def _said(at: datetime | None) -> str:
-    return "no time" if at is None else at.strftime("%Y-%m-%dT%H:%M:%SZ")
+def _said(at: int | None) -> str:
+    time = _time(at)
+    return "no time" if time is None else time.strftime("%Y-%m-%dT%H:%M:%SZ")

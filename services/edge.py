@@ -1,10 +1,10 @@
-"""The ASGI edge: answers /, /predict and /model before BentoML's middlewares, leaves the rest to it.
+"""The ASGI edge: answers /, /predict, /score and /model before BentoML's middlewares, leaves the rest to it.
 
 Speaks HTTP only; what to reply is the endpoint's matter.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,11 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # BentoML's own page at / loads a tracker from elsewhere; ours shows the same document and loads nothing.
 _PAGE = Reply(200, "text/html; charset=utf-8", (Path(__file__).parent / "page.html").read_bytes())
-_METHODS = {"/": "GET", "/predict": "POST", "/model": "GET"}
-_OF_A_MODEL = ("/predict/", "/model/")  # and its name: /predict and /model themselves are the packed model's
+_METHODS = {"/": "GET", "/predict": "POST", "/score": "POST", "/model": "GET"}
+_OF_A_MODEL = ("/predict/", "/score/", "/model/")  # and its name; without one it is the packed model's
+# Bodies to here are answered where they arrive: a thread would take longer to wake than a few rows to score.
+_SMALL_BYTES = 4096
+_SIZE_LIMIT_DIGITS = 15
 
 
 class Disconnected(Exception):
@@ -54,17 +57,30 @@ class Edge:
     async def _reply(self, path: str, model: str | None, scope: Scope, receive: Receive) -> Reply:
         if model is not None:
             self._endpoint.refuse_unknown(model)
-        method = scope["method"].replace("HEAD", "GET")
-        if method != _METHODS[path]:
-            detail = f"{path} takes {_METHODS[path]}, not {scope['method']}."
+        method = scope["method"]
+        if method != _METHODS[path] and (method != "HEAD" or _METHODS[path] != "GET"):
+            detail = f"{path} takes {_METHODS[path]}, not {method}."
             raise RequestRefused(Kind.WRONG_METHOD, detail)
-        if method == "GET":
+        if path in ("/", "/model"):
             return self._endpoint.describe(model) if path == "/model" else _PAGE
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        _check_media_type(headers.get(b"content-type", "application/json"))
-        body = await _body(receive, headers.get(b"content-length"), self._endpoint.settings.max_body_bytes)
+        answer = self._endpoint.predict if path == "/predict" else self._endpoint.score
+        body = await self._body(scope["headers"], receive)
+        if len(body) <= _SMALL_BYTES:
+            return answer(body, model)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._endpoint.threads, self._endpoint.predict, body, model)
+        return await loop.run_in_executor(self._endpoint.threads, answer, body, model)
+
+    async def _body(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes:
+        limit, declared = self._endpoint.settings.max_body_bytes, b""
+        for name, value in headers:
+            if name == b"content-type":
+                if value != b"application/json":
+                    _check_media_type(value.decode("latin-1"))
+            elif name == b"content-length":
+                declared = value
+        if declared.isdigit() and (len(declared) > _SIZE_LIMIT_DIGITS or int(declared) > limit):
+            raise _too_large(limit)
+        return await _body(receive, limit)
 
 
 def _check_media_type(declared: str) -> None:
@@ -76,23 +92,24 @@ def _check_media_type(declared: str) -> None:
         raise RequestRefused(Kind.WRONG_MEDIA_TYPE, detail)
 
 
-async def _body(receive: Receive, declared: str | None, limit: int) -> bytes:
-    too_large = RequestRefused(
-        Kind.TOO_LARGE, f"A body may have {limit} bytes. Send fewer instances at a time."
-    )
-    if declared and declared.isdigit() and int(declared) > limit:
-        raise too_large
-    parts, size = [], 0
+def _too_large(limit: int) -> RequestRefused:
+    return RequestRefused(Kind.TOO_LARGE, f"A body may have {limit} bytes. Send fewer instances at a time.")
+
+
+async def _body(receive: Receive, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
+        part = message.get("body", b"")
+        size += len(part)
         if size > limit:
-            raise too_large
+            raise _too_large(limit)
         if not message.get("more_body", False):
-            return b"".join(parts)
+            return b"".join([*parts, part]) if parts else part
+        parts.append(part)
 
 
 async def _send(reply: Reply, method: str, send: Send) -> None:

@@ -5,6 +5,7 @@ Sockets, paths and headers are the edge's matter.
 
 import gc
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,13 +21,14 @@ from services.metrics import Metrics
 from services.orphans import end_with_parent
 from services.problems import MEDIA_TYPE, Kind, RequestRefused
 from services.served import Served
-from services.serving import Serving
+from services.serving import Prediction, Serving
 from services.settings import ServingSettings
 
 if TYPE_CHECKING:
     from services.others import Others
 
 _LOG = logging.getLogger("bentoml.headwater")
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True)
@@ -85,18 +87,28 @@ class Endpoint:
 
     def predict(self, body: bytes, model: str | None = None) -> Reply:
         """The reply to a body sent to /predict, or to /predict/<model>; never raises."""
-        served = self.models[model] if model else self._own
-        serving = served.serving
+        serving = self._serving(model)
+        return self._answered(serving, serving.predict, body)
+
+    def score(self, body: bytes, model: str | None = None) -> Reply:
+        """The reply to a body sent to /score, or to /score/<model>; never raises."""
+        serving = self._serving(model)
+        return self._answered(serving, serving.score, body)
+
+    def _serving(self, model: str | None) -> Serving:
+        return (self.models[model] if model else self._own).serving
+
+    def _answered(self, serving: Serving, answer: Callable[[bytes], Prediction], body: bytes) -> Reply:
         try:
-            prediction = serving.predict(body)
+            prediction = answer(body)
         except RequestRefused as refusal:
             return self.refused(refusal)
         except Exception:  # noqa: BLE001  the caller learns that it failed, the log why
             _LOG.exception("a request failed with %s", serving.bundle.version[:12])
             return self.refused(RequestRefused(Kind.FAILED, "This is not the fault of the request."))
-        self.metrics.predicted(serving.bundle.version, prediction.n_rows, prediction.stages)
+        self.metrics.predicted(serving.bundle.version, len(prediction.rows), prediction.stages)
         self.metrics.answered(200)
-        return Reply(200, "application/json", msgspec.json.encode(prediction.body))
+        return Reply(200, "application/json", _encode(prediction.body))
 
     def refused(self, refusal: RequestRefused) -> Reply:
         """The reply to a request that can't be answered."""

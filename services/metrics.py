@@ -5,7 +5,7 @@ Made when a worker starts, not at import: prometheus_client reads its multiproce
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -37,6 +37,7 @@ class Metrics:
             registry=into,
             multiprocess_mode="livemin",
         )
+        self._children: dict[tuple[str, str], Any] = {}
         self._serving = Gauge(
             "headwater_serving",
             "Processes that serve the model version",
@@ -47,15 +48,15 @@ class Metrics:
 
     def answered(self, status: int, reason: str | None = None) -> None:
         """Count a request; `reason` is a problem's slug."""
-        self._requests.labels(str(status)).inc()
+        self._child(self._requests, str(status)).inc()
         if reason:
             self._refusals.labels(reason).inc()
 
     def predicted(self, version: str, n_rows: int, stages: Mapping[str, float]) -> None:
         """Count rows and observe how long each stage took, in seconds."""
-        self._predictions.labels(version).inc(n_rows)
+        self._child(self._predictions, version).inc(n_rows)
         for stage, seconds in stages.items():
-            self._stages.labels(stage).observe(seconds)
+            self._child(self._stages, stage).observe(seconds)
 
     def serving(self, model: str, version: str, before: str | None, as_of: datetime | None) -> None:
         """Say what is in service from now on."""
@@ -63,6 +64,13 @@ class Metrics:
             self._serving.labels(before).set(0)
         self._serving.labels(version).set(1)
         self._features_as_of.labels(model).set((as_of or datetime.fromtimestamp(0, UTC)).timestamp())
+
+    def _child(self, of: Any, label: str) -> Any:
+        """A metric's child, looked up once: the library's own look-up takes longer than counting."""
+        child = self._children.get((of._name, label))
+        if child is None:
+            child = self._children[of._name, label] = of.labels(label)
+        return child
 
     def loaded(self, what: str) -> None:
         """Count a model or an edition taken into service."""

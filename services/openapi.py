@@ -12,6 +12,7 @@ import yaml
 from ml.contract import Contract
 from services.columns import as_schema
 from services.problems import MEDIA_TYPE, Kind
+from services.request_schema import RequestSchema
 from services.serving import Serving
 
 _TIME = {"type": "string", "format": "date-time"}
@@ -33,10 +34,10 @@ yaml.add_representer(Document, yaml.Dumper.represent_dict)
 def document(serving: Serving, others: Iterable[Serving] = ()) -> Document:
     """OpenAPI 3.0.3, as plain JSON types; `others` answer at /predict/<model>."""
     contract = serving.bundle.contract
-    paths, schemas = _of_model(serving), _schemas(contract, serving.schema.max_instances)
+    paths, schemas = _of_model(serving), _schemas(serving)
     for other in others:
         name = other.bundle.model
-        own = _schemas(other.bundle.contract, other.schema.max_instances)
+        own = _schemas(other)
         schemas |= {f"{name}.{schema}": _within(name, told) for schema, told in own.items()}
         paths |= {
             f"{path}/{name}": _within(name, told) for path, told in _of_model(other, f"_{name}").items()
@@ -63,12 +64,18 @@ def document(serving: Serving, others: Iterable[Serving] = ()) -> Document:
 
 
 def _of_model(serving: Serving, suffix: str = "") -> dict[str, Any]:
-    """The two paths of a model; `suffix` tells its operation from other models'."""
+    """The paths of a model; `suffix` tells its operations from other models'."""
     contract = serving.bundle.contract
     known = _get("What serves, since when, and how old its features are", "application/json", contract.model)
-    asked = _predict(contract, *serving.example)
+    of = f"Predict {contract.label}"
+    asked = _predict(
+        contract, f"{of} for one or more of: {contract.entity}", ("Request", "Answer"), serving.example
+    )
+    told = f"{of} from the values of its features, for one or more rows"
+    given = _predict(contract, told, ("FeatureRequest", "Scores"), serving.example_score)
     return {
         "/predict": {"post": asked | {"operationId": f"predict{suffix}"}},
+        "/score": {"post": given | {"operationId": f"score{suffix}"}},
         "/model": {"get": known},
     }
 
@@ -84,19 +91,25 @@ def _within(model: str, told: Any) -> Any:
     return told
 
 
-def _predict(contract: Contract, request: Mapping[str, Any], response: Mapping[str, Any]) -> dict[str, Any]:
+def _predict(
+    contract: Contract,
+    summary: str,
+    schemas: tuple[str, str],
+    example: tuple[Mapping[str, Any], Mapping[str, Any]],
+) -> dict[str, Any]:
+    request, response = example
     titles: dict[str, list[str]] = {}
     for kind in Kind:
         titles.setdefault(str(kind.status), []).append(kind.title)
     refusal = {"content": {MEDIA_TYPE: {"schema": _ref("Problem")}}}
     return {
         "tags": [contract.model],
-        "summary": f"Predict {contract.label} for one or more of: {contract.entity}",
-        "requestBody": {"required": True, "content": {"application/json": _content("Request", request)}},
+        "summary": summary,
+        "requestBody": {"required": True, "content": {"application/json": _content(schemas[0], request)}},
         "responses": {
             "200": {
                 "description": "A prediction an instance, in order",
-                "content": {"application/json": _content("Answer", response)},
+                "content": {"application/json": _content(schemas[1], response)},
             },
             **{status: {"description": "; or: ".join(told), **refusal} for status, told in titles.items()},
         },
@@ -113,19 +126,36 @@ def _get(summary: str, media_type: str, tag: str) -> dict[str, Any]:
     return {"tags": [tag], "summary": summary, "responses": responses}
 
 
-def _schemas(contract: Contract, max_instances: int) -> dict[str, Any]:
-    instances = {"type": "array", "minItems": 1, "maxItems": max_instances, "items": _ref("Instance")}
+def _schemas(serving: Serving) -> dict[str, Any]:
+    contract = serving.bundle.contract
     return {
-        "Instance": _object(
-            {column.name: as_schema(column) for column in contract.request},
-            [column.name for column in contract.request if column.is_required],
-        ),
-        "Request": _object({"instances": instances}, ["instances"]),
+        "Instance": _instance(serving.entities.schema),
+        "Request": _request(serving.entities.schema, "Instance"),
+        "FeatureValues": _instance(serving.given.schema),
+        "FeatureRequest": _request(serving.given.schema, "FeatureValues"),
         "Warning": _object({"column": _TEXT, "value": {}, "message": _TEXT}, ["column", "message"]),
         "Prediction": _prediction(contract),
-        "Answer": _answer(),
+        "Answer": _answer("Prediction"),
+        "Score": _object(
+            {**_outputs(contract), "warnings": {"type": "array", "items": _ref("Warning")}},
+            list(_outputs(contract)),
+        ),
+        "Scores": _answer("Score"),
         "Problem": _problem(),
     }
+
+
+def _instance(schema: RequestSchema) -> dict[str, Any]:
+    return _object(
+        {column.name: as_schema(column) for column in schema.columns},
+        [column.name for column in schema.columns if column.is_required],
+    )
+
+
+def _request(schema: RequestSchema, item: str) -> dict[str, Any]:
+    limits = {"minItems": 1, "maxItems": schema.max_instances}
+    instances = {"type": "array", **limits, "items": _ref(item)}
+    return _object({"instances": instances}, ["instances"])
 
 
 def _said(contract: Contract) -> str:
@@ -166,10 +196,10 @@ def _outputs(contract: Contract) -> dict[str, Any]:
     return {"prediction": told, "probabilities": {**each, "description": "Of every class; they sum to 1"}}
 
 
-def _answer() -> dict[str, Any]:
+def _answer(item: str) -> dict[str, Any]:
     model = _object({"name": _TEXT, "version": _TEXT}, ["name", "version"])
     as_of = {**_TIME, "nullable": True, "description": "Time of the newest fact the features know"}
-    predictions = {"type": "array", "items": _ref("Prediction")}
+    predictions = {"type": "array", "items": _ref(item)}
     return _object(
         {"model": model, "features_as_of": as_of, "predictions": predictions},
         ["model", "features_as_of", "predictions"],

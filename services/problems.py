@@ -23,6 +23,7 @@ class Kind(Enum):
     TOO_LARGE = ("body-too-large", 413, "The body is too large")
     WRONG_MEDIA_TYPE = ("wrong-media-type", 415, "The body must be declared as JSON")
     INVALID = ("invalid-instances", 422, "The instances do not fit the model's contract")
+    NOT_COMPUTED = ("features-not-computed", 422, "The features can't be computed from these values")
     OUT_OF_REACH = ("out-of-reach", 409, "The features do not cover the time asked for")
     FAILED = ("failed", 500, "The endpoint failed; the reason is in its log")
 

@@ -1,41 +1,55 @@
-"""What a request must look like, made from a model's contract; a good one becomes relation `request`.
+"""What a request must look like, made from columns of a model's contract; a good one becomes rows of values.
 
 One typed decode for good requests; what is wrong with a bad one is found out elsewhere.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from types import GenericAlias
 from typing import Annotated, Any
 
 import msgspec
-import pyarrow as pa
 
 from ml.feature_definition import Column
-from services.columns import STORED, YEARS, decoded_type, for_program, in_words
+from ml.online_plan.kinds import days, microseconds
+from services.columns import YEARS, decoded_type, for_program, in_words
 from services.diagnosis import Diagnosis
 from services.problems import FieldError, Kind, RequestRefused
 
+_HELD: dict[str, Callable[[Any], int]] = {"timestamp": microseconds, "date": days}
+
 
 class RequestSchema:
-    """Decodes and checks bodies for one contract's request columns."""
+    """Decodes and checks bodies for one contract's columns."""
 
     def __init__(self, columns: Sequence[Column], max_instances: int) -> None:
         self.columns = tuple(columns)
         self.max_instances = max_instances
         types = {column.name: decoded_type(column) for column in columns}
         fields = [
-            (c.name, types[c.name]) if c.is_required else (c.name, types[c.name], None) for c in columns
+            (f"c{place}", types[c.name]) if c.is_required else (f"c{place}", types[c.name], None)
+            for place, c in enumerate(columns)
         ]
-        instance = msgspec.defstruct("Instance", fields, kw_only=True, forbid_unknown_fields=True)
+        instance = msgspec.defstruct(
+            "Instance",
+            fields,
+            kw_only=True,
+            forbid_unknown_fields=True,
+            rename={f"c{place}": column.name for place, column in enumerate(columns)},
+            gc=False,
+        )
         length = msgspec.Meta(min_length=1, max_length=max_instances)
         instances: Any = Annotated[GenericAlias(list, (instance,)), length]
         body = msgspec.defstruct("Body", [("instances", instances)], forbid_unknown_fields=True)
         self._decoder: Any = msgspec.json.Decoder(body)
         self._diagnosis = Diagnosis(self.columns, types, max_instances)
+        self._times = [
+            (place, column, _HELD[column.kind])
+            for place, column in enumerate(columns)
+            if column.kind in _HELD
+        ]
 
-    def decode(self, body: bytes) -> pa.Table:
-        """Relation `request`: the contract's columns, times as naive UTC, and `request_row` from 0.
+    def decode(self, body: bytes) -> list[Sequence[Any]]:
+        """Rows of values in the order of `columns`: times as microseconds since 1970, dates as days.
 
         Raises RequestRefused with every error found, up to a limit.
         """
@@ -46,31 +60,31 @@ class RequestSchema:
             raise RequestRefused.for_fields(Kind.INVALID, errors) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
             raise _not_json(broken) from None
-        self._check_years(instances)
-        return self.relation([msgspec.structs.asdict(instance) for instance in instances])
+        rows: list[Sequence[Any]] = [msgspec.structs.astuple(instance) for instance in instances]
+        return self._held(rows) if self._times else rows
 
-    def relation(self, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-        """Relation `request` of rows known to be good; times may be aware, or naive UTC."""
-        arrays = {
-            c.name: pa.array([_naive(row.get(c.name)) for row in rows], STORED[c.kind]) for c in self.columns
-        }
-        return pa.table({"request_row": pa.array(range(len(rows)), pa.int32()), **arrays})
-
-    def _check_years(self, instances: Sequence[Any]) -> None:
-        times = [column for column in self.columns if column.kind in ("date", "timestamp")]
-        errors = tuple(
-            FieldError(
-                f"instances[{place}].{column.name}",
-                f"must be {in_words(column)}, in the years {YEARS[0]} to {YEARS[1]}",
-                value.isoformat(),
-                for_program(column),
-            )
-            for place, instance in enumerate(instances)
-            for column in times
-            if (value := getattr(instance, column.name)) and not YEARS[0] <= value.year <= YEARS[1]
-        )
+    def _held(self, rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+        held: list[Sequence[Any]] = []
+        errors = []
+        for n, row in enumerate(rows):
+            values = list(row)
+            for place, column, whole in self._times:
+                value = values[place]
+                if value is None:
+                    continue
+                if not YEARS[0] <= value.year <= YEARS[1]:
+                    errors.append(_out_of_years(n, column, value))
+                else:
+                    values[place] = whole(value)
+            held.append(values)
         if errors:
-            raise RequestRefused.for_fields(Kind.INVALID, errors)
+            raise RequestRefused.for_fields(Kind.INVALID, tuple(errors))
+        return held
+
+
+def _out_of_years(n: int, column: Column, value: Any) -> FieldError:
+    message = f"must be {in_words(column)}, in the years {YEARS[0]} to {YEARS[1]}"
+    return FieldError(f"instances[{n}].{column.name}", message, value.isoformat(), for_program(column))
 
 
 def _json(body: bytes) -> Any:
@@ -78,12 +92,6 @@ def _json(body: bytes) -> Any:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
         raise _not_json(broken) from None
-
-
-def _naive(value: Any) -> Any:
-    return (
-        value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) and value.tzinfo else value
-    )
 
 
 def _not_json(broken: Exception) -> RequestRefused:

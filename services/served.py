@@ -51,6 +51,7 @@ class Served:
             "features_as_of": store.as_of,
             "edition": {"id": store.edition_id, "at": store.edition_at},
             "online_tables": store.tables,
+            "not_compiled": serving.features.not_compiled,
             "follows_ledger": follower is not None,
             "looked_at": follower.looked_at if follower else None,
             "failures": [failure.as_json() for failure in self.attempts.failures],

@@ -4,7 +4,7 @@ Choosing, loading and swapping are not done here, and no HTTP is spoken.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -12,35 +12,64 @@ from math import isfinite
 from typing import Any
 
 import msgspec
-import pyarrow as pa
+import numpy as np
+from numpy.typing import NDArray
 
 from ml.bundle import Bundle
-from ml.errors import SelfTestFailed
+from ml.contract import Contract
+from ml.errors import FeatureNotComputed, SelfTestFailed
+from ml.feature_definition import Column
 from ml.online import OnlineStore
-from ml.scoring import Scorer
-from services.answering import answer, check_reach
+from ml.row_scoring import RowCoder, RowScorer
+from ml.verification import read
+from services.answering import Answers
+from services.columns import STORED
 from services.example import example_instance
-from services.problems import RequestRefused
+from services.features import Features, features_of
+from services.problems import FieldError, Kind, RequestRefused
 from services.request_schema import RequestSchema
+
+Row = Sequence[Any]
+_EXACT = 2**53  # beyond it float64, which models count in, does not hold every integer
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """An answer's JSON, how many rows it has, and the seconds each stage took."""
+    """An answer's JSON, what it was made of, and the seconds each stage took.
 
-    body: Mapping[str, Any]
-    n_rows: int
+    `names` are of the values of each of `rows`: what the model was given, and what came with it.
+    """
+
+    body: dict[str, Any]
+    names: Sequence[str]
+    rows: Sequence[Row]
+    scores: NDArray[np.float64]
     stages: Mapping[str, float]
 
 
 @dataclass(frozen=True)
+class Route:
+    """One way to ask: the schema of bodies, how rows are coded for the model, and how answers are worded."""
+
+    schema: RequestSchema
+    coder: RowCoder
+    answers: Answers
+    names: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Serving:
-    """One model over one edition; `ahead` is how far past the newest known fact a prediction may lie."""
+    """One model over one edition; `ahead` is how far past the newest known fact a prediction may lie.
+
+    `entities` is asked with what a request carries, `given` with the values of features.
+    """
 
     bundle: Bundle
     store: OnlineStore
-    schema: RequestSchema
-    scorer: Scorer
+    features: Features
+    scorer: RowScorer
+    entities: Route
+    given: Route
     ahead: timedelta
     loaded_at: datetime
 
@@ -50,39 +79,95 @@ class Serving:
 
         Features that the bundle's SQL does not give, or gives as another type, are refused by name.
         """
-        schema = RequestSchema(bundle.contract.request, max_instances)
-        return cls(bundle, store, schema, Scorer(bundle), ahead, datetime.now(UTC))._tested()
+        contract, scorer = bundle.contract, RowScorer(read(bundle))
+        features = features_of(bundle, store)
+        entities = Route(
+            RequestSchema(contract.request, max_instances),
+            RowCoder(contract, features.types),
+            Answers.over(contract, features.names, store, ahead),
+            features.names,
+        )
+        columns = _feature_columns(contract)
+        names = [column.name for column in columns]
+        given = Route(
+            RequestSchema(columns, max_instances),
+            RowCoder(contract, {column.name: STORED[column.kind] for column in columns}),
+            Answers.over(contract, (), store, ahead),
+            names,
+        )
+        now = datetime.now(UTC)
+        return cls(bundle, store, features, scorer, entities, given, ahead, now)._tested()
 
     def over(self, store: OnlineStore) -> "Serving":
         """The same model over other online tables, tested."""
-        return replace(self, store=store)._tested()
+        features = self.features.over(store)
+        answers = Answers.over(self.bundle.contract, features.names, store, self.ahead)
+        entities = replace(self.entities, answers=answers)
+        return replace(self, store=store, features=features, entities=entities)._tested()
+
+    @property
+    def schema(self) -> RequestSchema:
+        """Of requests with entities."""
+        return self.entities.schema
 
     @cached_property
     def example(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """A request this model answers, and its answer; raises SelfTestFailed when it does not."""
         request = {"instances": [example_instance(self.schema.columns, self.store.as_of)]}
         try:
-            features = self._features(self.schema.decode(msgspec.json.encode(request)))
-            return request, answer(self.bundle, self.store, features, self.scorer.score(features))
+            rows = self.features.of(self.schema.decode(msgspec.json.encode(request)))
+            return request, self._answer(self.entities, rows)[0]
         except RequestRefused as refusal:
             reason = f"its example was refused ({refusal.detail})"
             raise SelfTestFailed(self.bundle.model, self.bundle.version, reason) from refusal
 
+    @cached_property
+    def example_score(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """A request with the values of features, and its answer."""
+        told = self.example[0]["instances"]
+        asked = self.schema.decode(msgspec.json.encode({"instances": told}))
+        (row,) = self.features.of(asked)
+        features = [row[place] for place in self.entities.coder.places]
+        request = {"instances": [dict(zip(self.given.names, features, strict=True))]}
+        return request, self._answer(self.given, [features])[0]
+
     def predict(self, body: bytes) -> Prediction:
-        """Answer a request's body; raises RequestRefused when the caller is to blame."""
+        """Answer a body with entities; raises RequestRefused when the caller is to blame."""
         started = time.perf_counter()
-        request = self.schema.decode(body)
+        requests = self.schema.decode(body)
         parsed = time.perf_counter()
-        features = self._features(request)
-        check_reach(features, self.store, self.ahead)
+        try:
+            rows = self.features.of(requests)
+        except FeatureNotComputed as failure:
+            error = FieldError(f"instances[{failure.row}]", f"has no features: {failure.reason}")
+            raise RequestRefused.for_fields(Kind.NOT_COMPUTED, (error,)) from failure
+        self.entities.answers.check_reach(rows)
         found = time.perf_counter()
-        scores = self.scorer.score(features)
+        answer, scores = self._answer(self.entities, rows)
         scored = time.perf_counter()
         stages = {"parse": parsed - started, "features": found - parsed, "score": scored - found}
-        return Prediction(answer(self.bundle, self.store, features, scores), len(scores), stages)
+        return Prediction(answer, self.entities.names, rows, scores, stages)
 
-    def _features(self, request: pa.Table) -> pa.Table:
-        return self.store.features(request, self.bundle.feature_sql)
+    def score(self, body: bytes) -> Prediction:
+        """Answer a body with the values of features; raises RequestRefused when the caller is to blame."""
+        started = time.perf_counter()
+        rows = self.given.schema.decode(body)
+        parsed = time.perf_counter()
+        answer, scores = self._answer(self.given, rows)
+        scored = time.perf_counter()
+        stages = {"parse": parsed - started, "score": scored - parsed}
+        return Prediction(answer, self.given.names, rows, scores, stages)
+
+    def _answer(self, route: Route, rows: Sequence[Row]) -> tuple[dict[str, Any], NDArray[np.float64]]:
+        matrix = route.coder.matrix(rows)
+        scores = self.scorer.score(matrix)
+        unseen = route.coder.unseen(rows, matrix)
+        answer = {
+            "model": {"name": self.bundle.model, "version": self.bundle.version},
+            "features_as_of": self.store.as_of,
+            "predictions": route.answers.predictions(rows, scores, unseen),
+        }
+        return answer, scores
 
     def _tested(self) -> "Serving":
         """Itself, when the example's answer is what its task has: numbers, or probabilities."""
@@ -100,3 +185,18 @@ class Serving:
             reason = f"its example scored {scores}, which are no {what}"
             raise SelfTestFailed(self.bundle.model, self.bundle.version, reason)
         return self
+
+
+def _feature_columns(contract: Contract) -> tuple[Column, ...]:
+    """The features as columns of a request: each may be missing, and numbers may be any."""
+    return tuple(
+        Column(
+            feature.name,
+            "text" if feature.type == "category" else feature.type,
+            feature.description,
+            feature.unit,
+            minimum=-_EXACT if feature.type == "integer" else None,
+            maximum=_EXACT if feature.type == "integer" else None,
+        )
+        for feature in contract.features
+    )

@@ -13,6 +13,7 @@ from assets.components.dbt_translator import TableTranslator
 from assets.components.model_steps import Steps
 from assets.dbt_nodes import tables_of
 from assets.dbt_runner import DbtRunner
+from assets.table_code import project_code
 from ml.declaration import ModelDeclaration
 from ml.errors import DeclarationRefused, Problem, nearest
 from ml.feature_definition import columns_of
@@ -71,6 +72,7 @@ class PredictionModel(dg.Component):
             for table in (features, label)
         }
         declaration.validate_against(columns[features], columns[label], self._where)
+        project_code(runner).check_served(features)
         shown = make.Shown(self.declared, settings.ledger_url.partition(":")[0])
         steps = Steps(declaration, runner)
         tables = _keys(runner, (features, label))

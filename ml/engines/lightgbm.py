@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.engines.protocol import Importance, Parameter, Target, Watch, parameter_types
+from ml.engines.lightgbm_row import LightGBMRow
+from ml.engines.protocol import Importance, Parameter, RowScorer, Target, Watch, parameter_types
 from ml.errors import EngineRefused
 from ml.lean_import import without
 
@@ -57,6 +58,10 @@ class FittedLightGBM:
         classes = self.booster.num_model_per_iteration()
         shape = (len(values), classes, -1) if classes > 1 else (len(values), -1)
         return np.asarray(told, dtype=np.float64).reshape(shape)
+
+    def row_scorer(self, *, raw: bool = False) -> RowScorer:
+        """LightGBM's entry for single rows."""
+        return LightGBMRow(self.booster, len(self.features), raw=raw)
 
     def save(self) -> str:
         """LightGBM's model text without its parameters section, which names the threads."""

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml import canonical
-from ml.engines.protocol import Importance, Parameter, Target, Watch, parameter_types
+from ml.engines.protocol import Importance, Parameter, RowScorer, Target, Watch, parameter_types
 from ml.errors import EngineRefused
 from ml.lean_import import without
 
@@ -89,6 +89,11 @@ class FittedLinear:
         """What each feature adds, and the intercept."""
         outputs = [self._parts(values, output) for output in range(len(self.intercepts))]
         return np.stack(outputs, axis=1) if self.task == "multiclass" else outputs[0]
+
+    def row_scorer(self, *, raw: bool = False) -> RowScorer:
+        """The same path: what it takes is NumPy's calls."""
+        score = self.raw if raw else self.predict
+        return lambda values: score(values[None, :], threads=1).reshape(-1)
 
     def save(self) -> str:
         """JSON."""

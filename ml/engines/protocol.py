@@ -60,6 +60,14 @@ class Importance:
     n_splits: int | None
 
 
+class RowScorer(Protocol):
+    """Scores one row; safe to call from several threads."""
+
+    def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """`values` of shape (features,), contiguous; scores of shape (1,), for multiclass (classes,)."""
+        ...
+
+
 class Fitted(Protocol):
     """A fitted model; equal text from `save` means equal predictions to the bit.
 
@@ -86,6 +94,10 @@ class Fitted(Protocol):
         Of shape (n, features + 1), for multiclass (n, classes, features + 1); sums over the last axis to
         `raw`. Raises EngineRefused when the model can't be taken apart.
         """
+        ...
+
+    def row_scorer(self, *, raw: bool = False) -> "RowScorer":
+        """The same as `predict`, or `raw`, to the bit, for one row at a time and in microseconds."""
         ...
 
     def save(self) -> str:

@@ -18,7 +18,17 @@ from ml.online_plan.plan import Plan, function_of
 
 Row = Sequence[Any]
 _REFUSED = (ArithmeticError, ValueError, KeyError, TypeError, DecimalException)
-_INT64 = 2**63
+ARROW: Mapping[str, pa.DataType] = {
+    "integer": pa.int64(),
+    "real": pa.float64(),
+    "single": pa.float64(),
+    "decimal": pa.float64(),
+    "boolean": pa.bool_(),
+    "text": pa.string(),
+    "timestamp": pa.timestamp("us"),
+    "date": pa.date32(),
+    "null": pa.null(),
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,10 @@ class BoundPlan:
         Times of the request may be aware, or naive UTC; a column that it lacks is null.
         """
         asked = [place if name == "request_row" else held(request.get(name)) for name in self.plan.given]
+        return self.of(asked, place)
+
+    def of(self, asked: Sequence[Any], place: int = 0) -> list[Any]:
+        """The same of the values that `plan.given` names, as compiled SQL holds them."""
         try:
             return self._features(asked, *self._indices)
         except _REFUSED as refusal:
@@ -54,13 +68,18 @@ class BoundPlan:
         """The features of each row, in order."""
         return [self.row(request, place) for place, request in enumerate(requests)]
 
+    @property
+    def types(self) -> dict[str, pa.DataType]:
+        """How Arrow stores the values, by name."""
+        return {name: ARROW[kind] for name, kind in self.plan.outputs.items()}
+
     def table(self, rows: Sequence[Row], types: Mapping[str, pa.DataType] | None = None) -> pa.Table:
         """Rows of features as Arrow."""
         columns = zip(*rows, strict=True) if rows else repeat((), len(self.names))
         return pa.table(
             {
                 name: pa.array(
-                    [given(value, kind) for value in column], (types or _ARROW).get(name, _ARROW[kind])
+                    [given(value, kind) for value in column], (types or ARROW).get(name, ARROW[kind])
                 )
                 for (name, kind), column in zip(self.plan.outputs.items(), columns, strict=False)
             }
@@ -106,15 +125,3 @@ def _index(lookup: Lookup, table: pa.Table) -> dict[Any, tuple[list[int], list[R
         )
         found[key] = ([instants[one] for one in order], [rows[one] for one in order])
     return found
-
-
-_ARROW: Mapping[str, pa.DataType] = {
-    "integer": pa.int64(),
-    "real": pa.float64(),
-    "decimal": pa.float64(),
-    "boolean": pa.bool_(),
-    "text": pa.string(),
-    "timestamp": pa.timestamp("us"),
-    "date": pa.date32(),
-    "null": pa.null(),
-}

@@ -18,6 +18,7 @@ _TIMES = ("timestamp", "date")
 _CASTS: Mapping[tuple[Kind, Kind], str] = {
     ("integer", "real"): "float({0})",
     ("decimal", "real"): "float({0})",
+    ("single", "real"): "{0}",
     ("boolean", "integer"): "int({0})",
     ("boolean", "real"): "float({0})",
     ("real", "integer"): "whole({0})",

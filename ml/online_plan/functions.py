@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
+from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -165,8 +167,21 @@ CLOCK: Mapping[str, str] = {
 }
 
 
+@cache
+def _names() -> Mapping[str, str]:
+    return {name.lower(): name for name in (files("tzdata") / "zones").read_text().split()}
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    """As package tzdata has it: those of the machine may be older than DuckDB's."""
+    known = _names()[name.lower()]
+    with files("tzdata").joinpath("zoneinfo", *known.split("/")).open("rb") as data:
+        return ZoneInfo.from_file(data, key=known)
+
+
 def _offset(zone: str, at: int) -> int:
-    there = datetime.fromtimestamp(at // 1_000_000, UTC).astimezone(ZoneInfo(zone)).utcoffset()
+    there = datetime.fromtimestamp(at // 1_000_000, UTC).astimezone(_zone(zone)).utcoffset()
     return int(there.total_seconds()) * 1_000_000 if there is not None else 0
 
 

@@ -15,6 +15,7 @@ from sqlglot import exp
 Kind = Literal[
     "integer",
     "real",
+    "single",
     "decimal",
     "boolean",
     "text",
@@ -44,6 +45,7 @@ _OF_SQL: Mapping[str, Kind] = {
     **dict.fromkeys(("TINYINT", "SMALLINT", "INT", "BIGINT", "INT128"), "integer"),
     **dict.fromkeys(("UTINYINT", "USMALLINT", "UINT", "UBIGINT"), "integer"),
     "DOUBLE": "real",
+    "FLOAT": "single",
     "BOOLEAN": "boolean",
     "VARCHAR": "text",
     "TEXT": "text",
@@ -69,7 +71,7 @@ def of_declared(data_type: str) -> Kind:
 
 
 def of_arrow(stored: pa.DataType) -> Kind:
-    """Of an Arrow type, as DuckDB takes it in; float32 counts in other steps than float64 and is `other`."""
+    """Of an Arrow type, as DuckDB takes it in; float32 (`single`) counts in other steps than float64."""
     if pa.types.is_decimal(stored):
         return "integer" if stored.scale == 0 else "decimal"
     if pa.types.is_timestamp(stored):
@@ -79,6 +81,7 @@ def of_arrow(stored: pa.DataType) -> Kind:
     told: tuple[tuple[Any, Kind], ...] = (
         (pa.types.is_integer, "integer"),
         (pa.types.is_float64, "real"),
+        (pa.types.is_float32, "single"),
         (pa.types.is_boolean, "boolean"),
         (pa.types.is_string, "text"),
         (pa.types.is_large_string, "text"),

@@ -29,15 +29,16 @@ ABSENT = {
     "pandas",
     "rich",
     "sklearn",
-    "sqlglot",
 }
+# dbt installs an older companion of sqlglot, which then says that it is; an endpoint's own lock has none.
+SQLGLOT = ("-W", "ignore:sqlglotrs is deprecated:DeprecationWarning")
 HEAVY = {"lightgbm", "pyiceberg", "scipy"}
 
 
 def test_the_endpoint_needs_neither_dagster_nor_dbt() -> None:
     script = SCRIPT.format(absent=ABSENT, heavy=HEAVY)
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-W", "error", *SQLGLOT, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [], "imported at start, not where it is used"

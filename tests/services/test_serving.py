@@ -164,10 +164,14 @@ def test_the_document_is_made_of_the_contract(serving: Serving) -> None:
 def test_every_task_of_every_engine_is_answered_as_the_document_says(task: str, engine: str) -> None:
     bundle = toy.bundle(1, task, engine)
     serving = Serving.assemble(bundle, store(toy.zone_speed()), 1000, timedelta(days=7))
-    features = serving.store.features(
-        serving.schema.relation([{**toy.instance(), "starts_at": datetime(2024, 3, 5, 12)}]),
-        bundle.feature_sql,
+    request = pa.table(
+        {
+            "request_row": pa.array([0], pa.int32()),
+            **{name: [toy.instance()[name]] for name in ("driver_id", "zone_id", "passengers")},
+            "starts_at": pa.array([datetime(2024, 3, 5, 12)], pa.timestamp("us")),
+        }
     )
+    features = serving.store.features(request, bundle.feature_sql)
     score = Scorer(bundle).score(features)[0]
     (told,) = ask(serving, toy.instance())["predictions"]
     own = {name: value for name, value in told.items() if name not in ("trip_id", "prediction_at")}

@@ -89,7 +89,8 @@ def test_a_model_that_is_not_there_is_refused_with_the_nearest(endpoint: Endpoin
 
 def test_the_document_has_every_model_with_schemas_of_its_own(endpoint: Endpoint) -> None:
     told = document(endpoint.serving, [endpoint.models[OTHER].serving])
-    assert {"/predict", "/model", f"/predict/{OTHER}", f"/model/{OTHER}"} <= told["paths"].keys()
+    ways = {"/predict", "/score", "/model"}
+    assert ways | {f"{way}/{OTHER}" for way in ways} <= told["paths"].keys()
     schemas = told["components"]["schemas"]
     assert "score" in schemas["Prediction"]["properties"]
     assert "prediction" in schemas[f"{OTHER}.Prediction"]["properties"]
@@ -104,7 +105,7 @@ def test_the_document_has_every_model_with_schemas_of_its_own(endpoint: Endpoint
         for method in path.values()
         if "operationId" in method
     ]
-    assert len(operations) == len(set(operations)) == 2
+    assert len(operations) == len(set(operations)) == 4
 
 
 def test_what_is_promoted_while_it_runs_answers_and_is_followed(

@@ -1,5 +1,6 @@
 """One suite over all engines: fit, predict, save, load, explain, importances, for every task each has."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,19 @@ def test_a_row_scores_the_same_alone_and_among_others(
         together = fitted.predict(MATRIX[:64], threads=1)
         alone = np.concatenate([fitted.predict(MATRIX[i : i + 1], threads=1) for i in range(64)])
         np.testing.assert_array_equal(alone, together)
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("case", CASES, ids="-".join)
+def test_the_scorer_of_rows_is_the_model_to_the_bit(
+    case: tuple[str, str], raw: bool, fitted_ones: dict[tuple[str, str], Any]
+) -> None:
+    fitted = fitted_ones[case]
+    among = (fitted.raw if raw else fitted.predict)(MATRIX[:500], threads=1).reshape(500, -1)
+    score = fitted.row_scorer(raw=raw)
+    with ThreadPoolExecutor(4) as threads:
+        alone = np.stack(list(threads.map(score, MATRIX[:500])))
+    assert alone.tobytes() == among.tobytes()
 
 
 def test_threads_do_not_change_the_text(engine: Engine) -> None:

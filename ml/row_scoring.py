@@ -1,0 +1,103 @@
+"""Rows of plain values to scores, equal to the bit to what `ml.scoring` makes of the same rows as Arrow.
+
+For one row or a few, where Arrow's own work would be most of it. Where values come from is not its concern.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ml.contract import Contract
+from ml.engines.protocol import Fitted
+from ml.errors import ColumnMissing, InfiniteValues
+from ml.scoring import encode
+
+Scores = NDArray[np.float64]
+Coder = Callable[[Any], int | None]
+
+
+class RowCoder:
+    """Codes rows of values, named and typed as given, for one contract.
+
+    Raises ColumnMissing or ColumnUnfit for columns that the contract can't take, before there is any row.
+    """
+
+    def __init__(self, contract: Contract, types: Mapping[str, pa.DataType]) -> None:
+        for feature in contract.features:
+            if feature.name not in types:
+                raise ColumnMissing(contract.model, feature.name, set(types))
+        encode(pa.table({name: pa.array([], stored) for name, stored in types.items()}), contract)
+        names = list(types)
+        self.contract = contract
+        self.places = [names.index(feature.name) for feature in contract.features]
+        self.coders: dict[int, Coder] = {
+            place: _coder({one: code for code, one in enumerate(feature.categories)}, types[feature.name])
+            for place, feature in enumerate(contract.features)
+            if feature.type == "category"
+        }
+        self._reals = [
+            place
+            for place, feature in enumerate(contract.features)
+            if pa.types.is_floating(types[feature.name])
+        ]
+
+    def matrix(self, rows: Sequence[Sequence[Any]]) -> Scores:
+        """Shape (rows, features); raises InfiniteValues naming the column."""
+        if len(rows) == 1:
+            row = rows[0]
+            values = [row[place] for place in self.places]
+            for place, code in self.coders.items():
+                values[place] = code(values[place])
+            found = np.array([values], dtype=np.float64)
+        else:
+            columns = list(zip(*rows, strict=True))
+            found = np.empty((len(rows), len(self.places)))
+            for place, at in enumerate(self.places):
+                coder = self.coders.get(place)
+                found[:, place] = columns[at] if coder is None else [coder(value) for value in columns[at]]
+        if np.isinf(found).any():
+            self._refuse_infinite(found)
+        return found
+
+    def unseen(self, rows: Sequence[Sequence[Any]], matrix: Scores) -> list[tuple[int, int, Any]]:
+        """Categories the model was not trained on: place of the row, of the feature, and the value."""
+        found: list[tuple[int, int, Any]] = []
+        for place in self.coders:
+            at = self.places[place]
+            missing = np.isnan(matrix[:, place]).nonzero()[0].tolist()
+            found += [(n, place, rows[n][at]) for n in missing if rows[n][at] is not None]
+        return found
+
+    def _refuse_infinite(self, matrix: Scores) -> None:
+        for place in self._reals:
+            n_infinite = int(np.isinf(matrix[:, place]).sum())
+            if n_infinite:
+                raise InfiniteValues(self.contract.features[place].name, n_infinite, len(matrix))
+
+
+class RowScorer:
+    """Scores coded rows; safe to use from several threads."""
+
+    def __init__(self, fitted: Fitted) -> None:
+        self._fitted, self._one = fitted, fitted.row_scorer()
+
+    def score(self, matrix: Scores) -> Scores:
+        """Scores of shape (n,), for multiclass (n, classes)."""
+        if len(matrix) > 1:
+            return self._fitted.predict(matrix, threads=1)
+        found = self._one(matrix[0])
+        return found if len(found) == 1 else found[None, :]
+
+
+def _coder(codes: Mapping[str, int], stored: pa.DataType) -> Coder:
+    """The code of a value, as text the way Arrow writes it."""
+    if pa.types.is_string(stored) or pa.types.is_large_string(stored) or pa.types.is_null(stored):
+        return codes.get
+    if pa.types.is_integer(stored):
+        return lambda value: None if value is None else codes.get(str(value))
+    if pa.types.is_boolean(stored):
+        return lambda value: None if value is None else codes.get("true" if value else "false")
+    return lambda value: codes.get(pa.scalar(value, stored).cast(pa.string()).as_py())
