@@ -38,7 +38,11 @@ HEAVY = {"lightgbm", "pyiceberg", "scipy"}
 def test_the_endpoint_needs_neither_dagster_nor_dbt() -> None:
     script = SCRIPT.format(absent=ABSENT, heavy=HEAVY)
     done = subprocess.run(
-        [sys.executable, "-W", "error", *SQLGLOT, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-W", "error", *SQLGLOT, "-c", script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [], "imported at start, not where it is used"
