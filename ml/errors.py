@@ -160,6 +160,26 @@ class FeatureNotComputed(HeadwaterError):
         super().__init__(f"The features of row {row} could not be computed: {reason}. Correct its values.")
 
 
+class AnswerIdMalformed(HeadwaterError):
+    """What was given as an answer's id is none."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f'"{text[:60]}" is no id of an answer. An id is like 20260131-0f3a9c2e-00001a: the value of "id" '
+            "in the answer."
+        )
+
+
+class AnswerNotLogged(HeadwaterError):
+    """The prediction log holds no answer with that id."""
+
+    def __init__(self, answer_id: str, folder: Path, why: str) -> None:
+        super().__init__(
+            f'Answer {answer_id} is not in the prediction log "{folder}": {why}. Look at the answer\'s own '
+            '"id", and at the log of the same project.'
+        )
+
+
 class NoSuchFile(HeadwaterError):
     """A recall was asked for of bytes that were never taken in."""
 

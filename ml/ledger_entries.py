@@ -65,6 +65,7 @@ class Entry:
     - promoted: it is champion in place of `previous`
     - rolled_back: it is champion again in place of `previous`
     - loaded: a server process answers with it; stopped: the process does no more
+    - log_gap: answers of a process that ended are not in the prediction log; `details` says which
     """
 
     entry: int

@@ -24,6 +24,11 @@ class Settings:
     warehouse: str
     registry: str
 
+    @property
+    def prediction_log(self) -> Path:
+        """Where endpoints log their answers; variable HEADWATER_PREDICTION_LOG says another place."""
+        return Path(os.environ.get("HEADWATER_PREDICTION_LOG") or self.home / "prediction_log").resolve()
+
     @classmethod
     def from_env(cls, project: Path | None = None) -> "Settings":
         """Read HEADWATER_* variables; defaults lie under the project, found by its `workspace.yaml`."""

@@ -5,7 +5,6 @@ Sockets, paths and headers are the edge's matter.
 
 import gc
 import logging
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,13 +14,17 @@ import msgspec
 from ml.bundle import load
 from ml.errors import nearest
 from ml.online import OnlineStore
+from ml.prediction_log.compaction import Gap
+from ml.prediction_log.ids import Ids
+from ml.prediction_log.record import Route
 from ml.settings import Settings
 from services.attempts import Attempts
+from services.logged import Logged
 from services.metrics import Metrics
 from services.orphans import end_with_parent
 from services.problems import MEDIA_TYPE, Kind, RequestRefused
 from services.served import Served
-from services.serving import Prediction, Serving
+from services.serving import Serving
 from services.settings import ServingSettings
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ class Endpoint:
         self.metrics = metrics
         self.threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="predict")
         self._others: Others | None = None
+        self._logged: Logged | None = None
+        self._ids: Ids | Logged = Ids()
         self._attempts = Attempts(metrics.failed)
         bundle, store = load(settings.packed / "bundle"), OnlineStore.from_folder(settings.packed / "online")
         self._own = Served(Serving.assemble(bundle, store, settings.max_instances, settings.ahead), metrics)
@@ -65,6 +70,8 @@ class Endpoint:
     def start(self) -> None:
         """Follow the project if the settings say so, and leave what was loaded out of garbage collection."""
         end_with_parent()
+        if self.settings.log:
+            self._ids = self._logged = Logged(self.settings.log, self._tell_gap)
         if self.settings.follow:
             # The ledger and the catalog need SQLAlchemy: not loaded where only what is packed is served.
             from services.others import Others
@@ -84,23 +91,23 @@ class Endpoint:
         for served in self.models.values():
             served.stop()
         self.threads.shutdown(wait=True, cancel_futures=True)
+        if self._logged:
+            self._logged.close()
 
     def predict(self, body: bytes, model: str | None = None) -> Reply:
         """The reply to a body sent to /predict, or to /predict/<model>; never raises."""
-        serving = self._serving(model)
-        return self._answered(serving, serving.predict, body)
+        return self._answered("predict", self._serving(model), body)
 
     def score(self, body: bytes, model: str | None = None) -> Reply:
         """The reply to a body sent to /score, or to /score/<model>; never raises."""
-        serving = self._serving(model)
-        return self._answered(serving, serving.score, body)
+        return self._answered("score", self._serving(model), body)
 
     def _serving(self, model: str | None) -> Serving:
         return (self.models[model] if model else self._own).serving
 
-    def _answered(self, serving: Serving, answer: Callable[[bytes], Prediction], body: bytes) -> Reply:
+    def _answered(self, route: Route, serving: Serving, body: bytes) -> Reply:
         try:
-            prediction = answer(body)
+            prediction = serving.predict(body) if route == "predict" else serving.score(body)
         except RequestRefused as refusal:
             return self.refused(refusal)
         except Exception:  # noqa: BLE001  the caller learns that it failed, the log why
@@ -108,7 +115,10 @@ class Endpoint:
             return self.refused(RequestRefused(Kind.FAILED, "This is not the fault of the request."))
         self.metrics.predicted(serving.bundle.version, len(prediction.rows), prediction.stages)
         self.metrics.answered(200)
-        return Reply(200, "application/json", _encode(prediction.body))
+        answer_id = self._ids.next_id()
+        if self._logged:
+            self._logged.add(answer_id, route, serving, prediction, body)
+        return Reply(200, "application/json", _encode({"id": answer_id, **prediction.body}))
 
     def refused(self, refusal: RequestRefused) -> Reply:
         """The reply to a request that can't be answered."""
@@ -121,6 +131,7 @@ class Endpoint:
         told = served.describe()
         told["failures"] += [failure.as_json() for failure in self._attempts.failures]
         told["models"] = sorted(self.models)
+        told["log"] = self._logged.state if self._logged else None
         return Reply(200, "application/json", msgspec.json.encode(told))
 
     def refuse_unknown(self, model: str) -> None:
@@ -128,6 +139,14 @@ class Endpoint:
         if model not in self.models:
             detail = f'No model "{model[:100]}" answers here. {nearest(model, self.models)}'
             raise RequestRefused(Kind.UNKNOWN_MODEL, detail)
+
+    def _tell_gap(self, gap: Gap) -> None:
+        """Say that answers are missing in the log: in the ledger too, where one is followed."""
+        _LOG.warning("answers from %d on of process %s are not logged", gap.counts[0], gap.process)
+        if self.settings.follow:
+            from services.following import note_gap
+
+            self._attempts.attempt("record", gap.key, lambda: note_gap(Settings.from_env(), gap))
 
     def _names(self) -> tuple[str, ...]:
         return tuple(self.models)

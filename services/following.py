@@ -17,6 +17,7 @@ from ml.lake.editions import Edition
 from ml.lake.published import Published
 from ml.ledger import Ledger
 from ml.online import OnlineStore
+from ml.prediction_log.compaction import Gap
 from ml.registry import Registry
 from ml.settings import Settings
 from services.attempts import Attempts
@@ -138,6 +139,19 @@ class Follower:
     def _opened_ledger(self) -> Ledger:
         self._ledger = self._ledger or Ledger(self._project.ledger_url)
         return self._ledger
+
+
+def note_gap(project: Settings, gap: Gap) -> None:
+    """Write to the ledger, once, that answers are missing in the prediction log."""
+    details = {
+        "process": gap.process,
+        "segment": gap.segment,
+        "first": gap.counts[0],
+        "last": gap.counts[1],
+        "after": datetime.fromtimestamp(gap.after_us / 1e6, UTC).isoformat(),
+    }
+    with Ledger(project.ledger_url).transaction() as act:
+        act.add("log_gap", gap.model, gap.version, actor="endpoint", details=details, once=gap.key)
 
 
 def _holds(store: OnlineStore, bundle: Bundle, edition: Edition) -> bool:

@@ -15,6 +15,7 @@ from services.problems import MEDIA_TYPE, Kind
 from services.request_schema import RequestSchema
 from services.serving import Serving
 
+Example = tuple[Mapping[str, Any], Mapping[str, Any]]
 _TIME = {"type": "string", "format": "date-time"}
 _TEXT = {"type": "string"}
 _SCHEMAS = "#/components/schemas/"
@@ -68,16 +69,19 @@ def _of_model(serving: Serving, suffix: str = "") -> dict[str, Any]:
     contract = serving.bundle.contract
     known = _get("What serves, since when, and how old its features are", "application/json", contract.model)
     of = f"Predict {contract.label}"
-    asked = _predict(
-        contract, f"{of} for one or more of: {contract.entity}", ("Request", "Answer"), serving.example
-    )
+    entities = f"{of} for one or more of: {contract.entity}"
+    asked = _predict(contract, entities, ("Request", "Answer"), _with_id(serving.example))
     told = f"{of} from the values of its features, for one or more rows"
-    given = _predict(contract, told, ("FeatureRequest", "Scores"), serving.example_score)
+    given = _predict(contract, told, ("FeatureRequest", "Scores"), _with_id(serving.example_score))
     return {
         "/predict": {"post": asked | {"operationId": f"predict{suffix}"}},
         "/score": {"post": given | {"operationId": f"score{suffix}"}},
         "/model": {"get": known},
     }
+
+
+def _with_id(example: Example) -> Example:
+    return example[0], {"id": "20260131-0f3a9c2e-00001a", **example[1]}
 
 
 def _within(model: str, told: Any) -> Any:
@@ -95,7 +99,7 @@ def _predict(
     contract: Contract,
     summary: str,
     schemas: tuple[str, str],
-    example: tuple[Mapping[str, Any], Mapping[str, Any]],
+    example: Example,
 ) -> dict[str, Any]:
     request, response = example
     titles: dict[str, list[str]] = {}
@@ -199,10 +203,11 @@ def _outputs(contract: Contract) -> dict[str, Any]:
 def _answer(item: str) -> dict[str, Any]:
     model = _object({"name": _TEXT, "version": _TEXT}, ["name", "version"])
     as_of = {**_TIME, "nullable": True, "description": "Time of the newest fact the features know"}
+    answer_id = {**_TEXT, "description": "Of this answer in the prediction log"}
     predictions = {"type": "array", "items": _ref(item)}
     return _object(
-        {"model": model, "features_as_of": as_of, "predictions": predictions},
-        ["model", "features_as_of", "predictions"],
+        {"id": answer_id, "model": model, "features_as_of": as_of, "predictions": predictions},
+        ["id", "model", "features_as_of", "predictions"],
     )
 
 

@@ -20,13 +20,15 @@ from ml.contract import Contract
 from ml.errors import FeatureNotComputed, SelfTestFailed
 from ml.feature_definition import Column
 from ml.online import OnlineStore
+from ml.online_plan.kinds import Kind, of_arrow
 from ml.row_scoring import RowCoder, RowScorer
 from ml.verification import read
 from services.answering import Answers
 from services.columns import STORED
 from services.example import example_instance
 from services.features import Features, features_of
-from services.problems import FieldError, Kind, RequestRefused
+from services.problems import FieldError, RequestRefused
+from services.problems import Kind as Refusal
 from services.request_schema import RequestSchema
 
 Row = Sequence[Any]
@@ -55,6 +57,7 @@ class Route:
     coder: RowCoder
     answers: Answers
     names: Sequence[str]
+    kinds: tuple[Kind, ...]
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class Serving:
             RowCoder(contract, features.types),
             Answers.over(contract, features.names, store, ahead),
             features.names,
+            tuple(of_arrow(stored) for stored in features.types.values()),
         )
         columns = _feature_columns(contract)
         names = [column.name for column in columns]
@@ -94,6 +98,7 @@ class Serving:
             RowCoder(contract, {column.name: STORED[column.kind] for column in columns}),
             Answers.over(contract, (), store, ahead),
             names,
+            tuple(column.kind for column in columns),
         )
         now = datetime.now(UTC)
         return cls(bundle, store, features, scorer, entities, given, ahead, now)._tested()
@@ -140,7 +145,7 @@ class Serving:
             rows = self.features.of(requests)
         except FeatureNotComputed as failure:
             error = FieldError(f"instances[{failure.row}]", f"has no features: {failure.reason}")
-            raise RequestRefused.for_fields(Kind.NOT_COMPUTED, (error,)) from failure
+            raise RequestRefused.for_fields(Refusal.NOT_COMPUTED, (error,)) from failure
         self.entities.answers.check_reach(rows)
         found = time.perf_counter()
         answer, scores = self._answer(self.entities, rows)

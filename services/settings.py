@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from ml.errors import SettingRefused
+from ml.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class ServingSettings:
     """Limits and places of an endpoint.
 
     `packed` holds `bundle/` and `online/`; `follow` says if the ledger is watched, each `poll_s` seconds.
-    Predictions are accepted until `ahead` after the newest thing the features know.
+    Answers are logged in folder `log`, if there is one. Predictions are accepted until `ahead` after the
+    newest thing the features know.
     """
 
     packed: Path
@@ -29,6 +31,7 @@ class ServingSettings:
     ahead: timedelta
     follow: bool
     poll_s: float
+    log: Path | None = None
 
     @classmethod
     def from_env(cls) -> "ServingSettings":
@@ -36,6 +39,7 @@ class ServingSettings:
 
         In a container it listens on all addresses and BentoML's own port.
         """
+        follow = "HEADWATER_HOME" in os.environ or "HEADWATER_LEDGER" in os.environ
         contained = "BENTOML_CONTAINERIZED" in os.environ
         return cls(
             packed=Path(os.environ.get("HEADWATER_PACKED", Path(__file__).parent.parent)),
@@ -46,9 +50,18 @@ class ServingSettings:
             max_instances=_number("HEADWATER_MAX_INSTANCES", 1000),
             max_body_bytes=_number("HEADWATER_MAX_BODY_BYTES", 2 * 2**20),
             ahead=timedelta(hours=_number("HEADWATER_AHEAD_HOURS", 7 * 24)),
-            follow="HEADWATER_HOME" in os.environ or "HEADWATER_LEDGER" in os.environ,
+            follow=follow,
             poll_s=_number("HEADWATER_POLL_MS", 500) / 1000,
+            log=_log(follow),
         )
+
+
+def _log(follow: bool) -> Path | None:
+    """Where it is said to be; else with the project that is followed, if one is."""
+    told = os.environ.get("HEADWATER_PREDICTION_LOG", "")
+    if told == "off" or not (told or follow):
+        return None
+    return Path(told).resolve() if told else Settings.from_env().prediction_log
 
 
 def _number(name: str, default: int) -> int:

@@ -6,7 +6,6 @@ microseconds: arithmetic on plain numbers. What is done with them is the express
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -154,4 +153,4 @@ def given(value: Any, kind: Kind) -> Any:
         )
     if kind == "date":
         return date.fromordinal(value + _EPOCH_DAY)
-    return float(value) if isinstance(value, Decimal) else value
+    return float(value) if kind == "decimal" else value

@@ -1,5 +1,6 @@
 """The packed endpoint as a user runs it: a real `bentoml serve`, real HTTP, a real ledger."""
 
+import json
 import signal
 import threading
 from collections import Counter
@@ -10,6 +11,7 @@ import pytest
 
 from ml.bundle import Bundle
 from ml.packaging import PackedBento, bentoml_home
+from ml.prediction_log.reading import find
 from tests.services import toy
 from tests.services.project import Project
 from tests.services.server import Server, wait_for
@@ -91,11 +93,31 @@ def test_bentomls_own_routes_remain(server: Server) -> None:
     assert 'headwater_requests_total{status="200"}' in server.client.get("/metrics").text
 
 
-def test_the_example_of_the_document_can_be_sent_as_it_is(server: Server) -> None:
-    post = server.client.get("/docs.json").json()["paths"]["/predict"]["post"]
+@pytest.mark.parametrize("path", ["/predict", "/score"])
+def test_the_example_of_the_document_can_be_sent_as_it_is(server: Server, path: str) -> None:
+    post = server.client.get("/docs.json").json()["paths"][path]["post"]
     example = post["requestBody"]["content"]["application/json"]["example"]
-    answer = server.client.post("/predict", json=example)
-    assert answer.json() == post["responses"]["200"]["content"]["application/json"]["example"]
+    answer = server.client.post(path, json=example).json()
+    told = post["responses"]["200"]["content"]["application/json"]["example"]
+    assert answer == told | {"id": answer["id"]}
+
+
+def test_every_answer_is_logged_with_what_it_was_made_of(server: Server, packed: Packed) -> None:
+    folder = packed[0].settings.prediction_log
+    asked = {"instances": [toy.instance(), toy.instance(zone_id="nowhere")]}
+    told = server.client.post("/predict", json=asked).json()
+    wait_for(lambda: server.client.get("/model").json()["log"]["n_queued"] == 0, 5)
+    rows = find(folder, told["id"])
+    assert rows["score"].to_pylist() == [one["score"] for one in told["predictions"]]
+    assert rows["version"].to_pylist() == [told["model"]["version"]] * 2
+    assert json.loads(rows["request"][0].as_py()) == asked
+    values = rows["values"].to_pylist()
+    assert [one["zone_id"] for one in values] == ["centre", "nowhere"]
+    assert rows.schema.metadata[b"features"] == b"zone_id,passengers,starts_hour,speed_mean_kmh"
+    given = {name: values[0][name] for name in rows.schema.metadata[b"features"].decode().split(",")}
+    again = server.client.post("/score", json={"instances": [given]}).json()
+    assert again["predictions"] == [{"score": told["predictions"][0]["score"]}]
+    assert again["id"] != told["id"]
 
 
 def test_a_promoted_version_answers_without_a_failed_request(

@@ -16,6 +16,7 @@ from ml.errors import HeadwaterError, SelfTestFailed
 from ml.lake.editions import Edition
 from ml.online import OnlineStore
 from ml.scoring import Scorer
+from services.features import Asked
 from services.openapi import document
 from services.problems import Kind, RequestRefused
 from services.serving import Serving
@@ -86,6 +87,61 @@ def test_many_are_answered_like_one(serving: Serving) -> None:
     assert [p["trip_id"].partition("-")[0] for p in together] == [f"d{place}" for place in range(600)]
     assert together[:20] == [ask(serving, one)["predictions"][0] for one in many[:20]]
     assert together[-20:] == [ask(serving, one)["predictions"][0] for one in many[-20:]]
+
+
+def test_what_is_compiled_is_what_duckdb_says_to_the_bit(serving: Serving) -> None:
+    assert serving.features.not_compiled is None
+    asked = Asked.prepared(serving.bundle.contract, serving.bundle.feature_sql, serving.store, "to compare")
+    body = [toy.instance(-hours, zone_id=zone, driver_id=f"d{hours}") for hours in range(90) for zone in ("centre", "x")]  # fmt: skip  # noqa: E501
+    rows = serving.schema.decode(msgspec.json.encode({"instances": body}))
+    compiled, oracle = serving.features.of(rows), asked.of(rows)
+    assert [repr(list(row)) for row in compiled] == [repr(list(row)) for row in oracle]
+
+
+def test_sql_that_does_not_compile_is_still_answered_by_duckdb_and_told(
+    serving: Serving, bundles: Mapping[str, Bundle]
+) -> None:
+    files = dict(bundles["first"].files)
+    files["features.sql"] = files["features.sql"].replace(
+        b"hour(starts_at)", b"cast(strftime(starts_at, '%-H') as integer)"
+    )
+    odd = Serving.assemble(Bundle(files), store(toy.zone_speed()), 1000, timedelta(days=7))
+    assert "strftime is compiled for" in str(odd.features.not_compiled)
+    assert [ask(odd, toy.instance(-hours))["predictions"] for hours in range(5)] == [
+        ask(serving, toy.instance(-hours))["predictions"] for hours in range(5)
+    ]
+    moved = odd.over(store(toy.zone_speed(shift_kmh=7)))
+    assert ask(moved, toy.instance()) == ask(serving.over(moved.store), toy.instance()) | {
+        "model": {"name": odd.bundle.model, "version": odd.bundle.version}
+    }
+
+
+def test_values_of_features_score_as_offline_and_may_be_missing(serving: Serving) -> None:
+    rows = [
+        {"zone_id": "centre", "passengers": 2, "starts_hour": 12, "speed_mean_kmh": 31.5},
+        {"zone_id": None, "passengers": 2**40, "speed_mean_kmh": -0.0},
+        {},
+    ]
+    features = pa.table({name: [row.get(name) for row in rows] for name in rows[0]})
+    expected = Scorer(serving.bundle).score(features).tolist()
+    together = serving.score(msgspec.json.encode({"instances": rows})).body["predictions"]
+    alone = [serving.score(msgspec.json.encode({"instances": [one]})).body["predictions"][0] for one in rows]
+    assert [one["score"] for one in together] == expected
+    assert together == alone
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"passengers": 2.5}, "instances[0].passengers: must be a whole number"),
+        ({"speed_kmh": 1}, "instances[0].speed_kmh: is not a field. Did you mean 'speed_mean_kmh'"),
+        ({"speed_mean_kmh": "fast"}, "instances[0].speed_mean_kmh: must be a number km/h, or null"),
+    ],
+)
+def test_values_that_no_feature_has_are_named(serving: Serving, row: dict[str, Any], said: str) -> None:
+    with pytest.raises(RequestRefused) as refused:
+        serving.score(msgspec.json.encode({"instances": [row]}))
+    assert said in refused.value.detail
 
 
 def test_nothing_known_later_is_used(serving: Serving) -> None:

@@ -1,0 +1,78 @@
+"""Finds answers in the log: in Parquet by day, and in segments that are not compacted yet.
+
+Nothing is written, and nothing verified.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ml.errors import AnswerNotLogged
+from ml.prediction_log.compaction import DAYS, read_segment, rows_of
+from ml.prediction_log.ids import AnswerId
+from ml.prediction_log.writing import SEGMENTS
+
+
+def find(folder: Path, answer_id: str) -> pa.Table:
+    """The rows of one answer, as `compaction.rows_of` gives them; metadata `features` names the model's.
+
+    Raises AnswerIdMalformed, or AnswerNotLogged.
+    """
+    told = AnswerId.parse(answer_id)
+    for table in _of_process(folder, told):
+        found = table.filter(pc.equal(table["answer_id"], answer_id))
+        if found.num_rows:
+            return found
+    raise AnswerNotLogged(answer_id, folder, _why(folder, told))
+
+
+def day_of(folder: Path, day: date, model: str) -> list[pa.Table]:
+    """The rows of a day's answers of one model, a table a version, route and segment."""
+    tables = [table for _, table in _compacted(folder, day, "*")]
+    tables += [
+        table.filter(pc.equal(pc.cast(table["answered_at"], pa.date32()), pa.scalar(day)))
+        for file in _segments(folder, "*")
+        for table in _of_segment(file)
+    ]
+    return [one for one in tables if one.num_rows and one["model"][0].as_py() == model]
+
+
+def _of_process(folder: Path, told: AnswerId) -> Iterator[pa.Table]:
+    # First the segments: one that is compacted meanwhile is in the day's files after.
+    for file in _segments(folder, told.process):
+        yield from _of_segment(file)
+    for _, table in _compacted(folder, told.day, told.process):
+        yield table
+
+
+def _segments(folder: Path, process: str) -> list[Path]:
+    return sorted((folder / SEGMENTS).glob(f"*-{process}-*.log"))
+
+
+def _of_segment(file: Path) -> Iterator[pa.Table]:
+    try:
+        segment = read_segment(file)
+    except FileNotFoundError:
+        return
+    for number, shape in segment.shapes.items():
+        answers = [one for one in segment.answers if one.shape == number]
+        features = ",".join(shape.names[one] for one in shape.features)
+        yield rows_of(shape, answers).replace_schema_metadata({"features": features})
+
+
+def _compacted(folder: Path, day: date, process: str) -> Iterator[tuple[Path, Any]]:
+    for file in sorted((folder / DAYS / f"day={day}").glob(f"*-{process}-*.parquet")):
+        yield file, pq.ParquetFile(file).read()
+
+
+def _why(folder: Path, told: AnswerId) -> str:
+    if not folder.exists():
+        return "there is no log yet"
+    if any(_compacted(folder, told.day, told.process)) or _segments(folder, told.process):
+        return "its process logged others, and this one was lost or never given"
+    return f"no process {told.process} logged answers on {told.day}"
