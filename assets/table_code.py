@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from assets.components.serving_check import Refused, refused
 from assets.dbt_nodes import Node, is_daily, parents_of, table_meta, tables_of, tests_of
 from assets.dbt_runner import DbtRunner
+from assets.serving_check import Refused, refused
 from ml.canonical import digest
 from ml.tables import Table
 
