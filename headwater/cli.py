@@ -270,6 +270,21 @@ def rebuild(version: str, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("answer_id", metavar="ID")
+@as_json
+def receipt(answer_id: str, as_json: bool) -> None:
+    """Walk an answer of the endpoint down to the raw files, and verify each step.
+
+    ID is the "id" of the answer. The score is computed again from the logged features, the features by their
+    SQL over the online tables as they were, and every digest is held against what it names. Exit code 1 when
+    something is not what it was.
+    """
+    from headwater.receipt import show_receipt
+
+    show_receipt(answer_id, as_json=as_json)
+
+
+@main.command()
 @click.argument("file")
 @click.option("--execute", is_flag=True, help="Undo it: make everything as if the file had never come.")
 @click.option("--reason", default="asked for", show_default=True, help="Why, for the ledger.")

@@ -180,6 +180,17 @@ class AnswerNotLogged(HeadwaterError):
         )
 
 
+class AnswerNotVerified(HeadwaterError):
+    """Something that an answer rests on is not what it was when the answer was given."""
+
+    def __init__(self, answer_id: str, failed: Iterable[str]) -> None:
+        told = "\n".join(f"- {one}" for one in failed)
+        super().__init__(
+            f"Answer {answer_id} rests on what is not as it was:\n{told}\n"
+            "`headwater rebuild VERSION` says if its model can still be made again, and from what."
+        )
+
+
 class NoSuchFile(HeadwaterError):
     """A recall was asked for of bytes that were never taken in."""
 
