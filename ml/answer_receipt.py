@@ -211,10 +211,8 @@ def _training(made: Reproduction) -> Iterator[Step]:
 
 def _training_sql(made: Reproduction) -> Step:
     sql = made.provenance.origins.sql
-    name, found = (
-        f"{len(sql.tables)} tables, {sql.sha256[:12]}",
-        canonical.digest(canonical.dumps(sql.tables)),
-    )
+    name = f"{len(sql.tables)} tables, {sql.sha256[:12]}"
+    found = canonical.digest(canonical.dumps(sql.tables))
     if found == sql.sha256:
         return Step("training SQL", name, "verified", "its text has the recorded digest")
     return Step("training SQL", name, "failed", f"its text has digest {found[:12]}")

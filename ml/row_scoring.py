@@ -82,12 +82,12 @@ class RowScorer:
     """Scores coded rows; safe to use from several threads."""
 
     def __init__(self, fitted: Fitted) -> None:
-        self._fitted, self._one = fitted, fitted.row_scorer()
+        self.fitted, self._one = fitted, fitted.row_scorer()
 
     def score(self, matrix: Scores) -> Scores:
         """Scores of shape (n,), for multiclass (n, classes)."""
         if len(matrix) > 1:
-            return self._fitted.predict(matrix, threads=1)
+            return self.fitted.predict(matrix, threads=1)
         found = self._one(matrix[0])
         return found if len(found) == 1 else found[None, :]
 

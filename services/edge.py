@@ -1,4 +1,4 @@
-"""The ASGI edge: answers /, /predict, /score and /model before BentoML's middlewares, leaves the rest to it.
+"""The ASGI edge: answers people and predictions before BentoML's middlewares, leaves the rest to it.
 
 Speaks HTTP only; what to reply is the endpoint's matter.
 """
@@ -7,9 +7,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from services.endpoint import Endpoint, Reply
-from services.problems import Kind, RequestRefused
+from services.problems import FieldError, Kind, RequestRefused
+from services.serving import NOTHING_MORE, More
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -19,8 +21,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # BentoML's own page at / loads a tracker from elsewhere; ours shows the same document and loads nothing.
 _PAGE = Reply(200, "text/html; charset=utf-8", (Path(__file__).parent / "page.html").read_bytes())
-_METHODS = {"/": "GET", "/predict": "POST", "/score": "POST", "/model": "GET"}
-_OF_A_MODEL = ("/predict/", "/score/", "/model/")  # and its name; without one it is the packed model's
+_METHODS = {"/": "GET", "/predict": "POST", "/score": "POST", "/model": "GET", "/receipt": "GET"}
+_RECEIPT = "/receipt"
+# And the name of a model, without which it is the packed one; or the id of an answer.
+_NAMED = ("/predict/", "/score/", "/model/", "/receipt/")
 # Bodies to here are answered where they arrive: a thread would take longer to wake than a few rows to score.
 _SMALL_BYTES = 4096
 _SIZE_LIMIT_DIGITS = 15
@@ -39,36 +43,42 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection's request, or pass it on."""
-        path, model = scope["path"] if scope["type"] == "http" else None, None
-        if path not in _METHODS:
-            if path is None or not path.startswith(_OF_A_MODEL):
+        path, named = scope["path"] if scope["type"] == "http" else None, None
+        if path not in _METHODS or path == _RECEIPT:
+            if path is None or not path.startswith(_NAMED):
                 await self._app(scope, receive, send)
                 return
-            path, _, model = path[1:].partition("/")
+            path, _, named = path[1:].partition("/")
             path = f"/{path}"
         try:
-            reply = await self._reply(path, model, scope, receive)
+            reply = await self._reply(path, named, scope, receive)
         except RequestRefused as refusal:
             reply = self._endpoint.refused(refusal)
         except Disconnected:
             return
         await _send(reply, _METHODS[path], send)
 
-    async def _reply(self, path: str, model: str | None, scope: Scope, receive: Receive) -> Reply:
-        if model is not None:
-            self._endpoint.refuse_unknown(model)
+    async def _reply(self, path: str, named: str | None, scope: Scope, receive: Receive) -> Reply:
         method = scope["method"]
         if method != _METHODS[path] and (method != "HEAD" or _METHODS[path] != "GET"):
             detail = f"{path} takes {_METHODS[path]}, not {method}."
             raise RequestRefused(Kind.WRONG_METHOD, detail)
+        if path == _RECEIPT:
+            return await self._aside(self._endpoint.receipt, named)
+        if named is not None:
+            self._endpoint.refuse_unknown(named)
         if path in ("/", "/model"):
-            return self._endpoint.describe(model) if path == "/model" else _PAGE
+            return self._endpoint.describe(named) if path == "/model" else _PAGE
         answer = self._endpoint.predict if path == "/predict" else self._endpoint.score
+        query = scope.get("query_string")
+        more = _more(query) if query else NOTHING_MORE
         body = await self._body(scope["headers"], receive)
-        if len(body) <= _SMALL_BYTES:
-            return answer(body, model)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._endpoint.threads, answer, body, model)
+        if len(body) <= _SMALL_BYTES and not more.explain:
+            return answer(body, named, more)
+        return await self._aside(answer, body, named, more)
+
+    async def _aside(self, act: Callable[..., Reply], *given: Any) -> Reply:
+        return await asyncio.get_running_loop().run_in_executor(self._endpoint.threads, act, *given)
 
     async def _body(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes:
         limit, declared = self._endpoint.settings.max_body_bytes, b""
@@ -81,6 +91,16 @@ class Edge:
         if declared.isdigit() and (len(declared) > _SIZE_LIMIT_DIGITS or int(declared) > limit):
             raise _too_large(limit)
         return await _body(receive, limit)
+
+
+def _more(query: bytes) -> More:
+    """What else is asked for; raises RequestRefused for a value that is neither true nor false."""
+    given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    for name in ("explain", "features"):
+        if given.get(name, "false") not in ("true", "false"):
+            error = FieldError(name, "must be true or false", given[name], ["true", "false"])
+            raise RequestRefused.for_fields(Kind.BAD_QUERY, (error,))
+    return More(features=given.get("features") == "true", explain=given.get("explain") == "true")
 
 
 def _check_media_type(declared: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ml.bundle import load
-from ml.errors import nearest
+from ml.errors import AnswerIdMalformed, AnswerNotLogged, nearest
 from ml.online import OnlineStore
 from ml.prediction_log.compaction import Gap
 from ml.prediction_log.ids import Ids
@@ -24,7 +24,7 @@ from services.metrics import Metrics
 from services.orphans import end_with_parent
 from services.problems import MEDIA_TYPE, Kind, RequestRefused
 from services.served import Served
-from services.serving import Serving
+from services.serving import NOTHING_MORE, More, Serving
 from services.settings import ServingSettings
 
 if TYPE_CHECKING:
@@ -94,20 +94,21 @@ class Endpoint:
         if self._logged:
             self._logged.close()
 
-    def predict(self, body: bytes, model: str | None = None) -> Reply:
+    def predict(self, body: bytes, model: str | None = None, more: More = NOTHING_MORE) -> Reply:
         """The reply to a body sent to /predict, or to /predict/<model>; never raises."""
-        return self._answered("predict", self._serving(model), body)
+        return self._answered("predict", self._serving(model), body, more)
 
-    def score(self, body: bytes, model: str | None = None) -> Reply:
+    def score(self, body: bytes, model: str | None = None, more: More = NOTHING_MORE) -> Reply:
         """The reply to a body sent to /score, or to /score/<model>; never raises."""
-        return self._answered("score", self._serving(model), body)
+        return self._answered("score", self._serving(model), body, more)
 
     def _serving(self, model: str | None) -> Serving:
         return (self.models[model] if model else self._own).serving
 
-    def _answered(self, route: Route, serving: Serving, body: bytes) -> Reply:
+    def _answered(self, route: Route, serving: Serving, body: bytes, more: More) -> Reply:
         try:
-            prediction = serving.predict(body) if route == "predict" else serving.score(body)
+            answer = serving.predict if route == "predict" else serving.score
+            prediction = answer(body, more)
         except RequestRefused as refusal:
             return self.refused(refusal)
         except Exception:  # noqa: BLE001  the caller learns that it failed, the log why
@@ -119,6 +120,24 @@ class Endpoint:
         if self._logged:
             self._logged.add(answer_id, route, serving, prediction, body)
         return Reply(200, "application/json", _encode({"id": answer_id, **prediction.body}))
+
+    def receipt(self, answer_id: str) -> Reply:
+        """What an answer rests on, each step verified; takes seconds."""
+        from ml.answer_receipt import receipt_of
+
+        if not self.settings.follow or self.settings.log is None:
+            detail = "This endpoint follows no project, or keeps no log: it can't look an answer up."
+            return self.refused(RequestRefused(Kind.UNKNOWN_ANSWER, detail))
+        try:
+            told = receipt_of(Settings.from_env(), answer_id)
+        except (AnswerIdMalformed, AnswerNotLogged) as unknown:
+            return self.refused(RequestRefused(Kind.UNKNOWN_ANSWER, str(unknown)))
+        except Exception:  # noqa: BLE001  the caller learns that it failed, the log why
+            _LOG.exception("the receipt of %s failed", answer_id)
+            return self.refused(RequestRefused(Kind.FAILED, "This is not the fault of the request."))
+        self.metrics.answered(200)
+        verified = {"is_verified": told.is_verified}
+        return Reply(200, "application/json", _encode({**msgspec.to_builtins(told), **verified}))
 
     def refused(self, refusal: RequestRefused) -> Reply:
         """The reply to a request that can't be answered."""

@@ -15,10 +15,44 @@ from services.problems import MEDIA_TYPE, Kind
 from services.request_schema import RequestSchema
 from services.serving import Serving
 
+_MORE = {
+    "explain": "Tell beside each prediction what every feature adds to it",
+    "features": "Tell beside each prediction the values of its features, and what the model got of them",
+}
 Example = tuple[Mapping[str, Any], Mapping[str, Any]]
+_FLAG = {"type": "boolean", "default": False}
 _TIME = {"type": "string", "format": "date-time"}
 _TEXT = {"type": "string"}
 _SCHEMAS = "#/components/schemas/"
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"{_SCHEMAS}{name}"}
+
+
+_RECEIPT = {
+    "tags": ["operation"],
+    "summary": "What an answer rests on, down to the raw files, each step verified",
+    "parameters": [
+        {
+            "name": "answer_id",
+            "in": "path",
+            "required": True,
+            "description": "The `id` of the answer",
+            "schema": {"type": "string", "example": "20260131-0f3a9c2e-00001a"},
+        }
+    ],
+    "responses": {
+        "200": {
+            "description": "The answer, and the steps down from it",
+            "content": {"application/json": {"schema": {"type": "object"}}},
+        },
+        "404": {
+            "description": "There is no such answer in the prediction log",
+            "content": {MEDIA_TYPE: {"schema": _ref("Problem")}},
+        },
+    },
+}
 
 
 class Document(dict[str, Any]):
@@ -44,6 +78,7 @@ def document(serving: Serving, others: Iterable[Serving] = ()) -> Document:
             f"{path}/{name}": _within(name, told) for path, told in _of_model(other, f"_{name}").items()
         }
     paths |= {
+        "/receipt/{answer_id}": {"get": _RECEIPT},
         "/livez": {"get": _get("Is the process alive", "text/plain", "operation")},
         "/readyz": {"get": _get("Can it answer", "text/plain", "operation")},
         "/metrics": {"get": _get("Metrics for Prometheus", "text/plain", "operation")},
@@ -109,6 +144,15 @@ def _predict(
     return {
         "tags": [contract.model],
         "summary": summary,
+        "parameters": [
+            {
+                "name": name,
+                "in": "query",
+                "description": told,
+                "schema": _FLAG,
+            }
+            for name, told in _MORE.items()
+        ],
         "requestBody": {"required": True, "content": {"application/json": _content(schemas[0], request)}},
         "responses": {
             "200": {
@@ -140,8 +184,9 @@ def _schemas(serving: Serving) -> dict[str, Any]:
         "Warning": _object({"column": _TEXT, "value": {}, "message": _TEXT}, ["column", "message"]),
         "Prediction": _prediction(contract),
         "Answer": _answer("Prediction"),
+        "Explanation": _explanation(),
         "Score": _object(
-            {**_outputs(contract), "warnings": {"type": "array", "items": _ref("Warning")}},
+            {**_outputs(contract), **_more(contract)},
             list(_outputs(contract)),
         ),
         "Scores": _answer("Score"),
@@ -179,10 +224,30 @@ def _prediction(contract: Contract) -> dict[str, Any]:
             contract.key: {**_TEXT, "nullable": True},
             "prediction_at": {**_TIME, "description": "Nothing known later was used"},
             **outputs,
-            "warnings": {"type": "array", "items": _ref("Warning")},
+            **_more(contract),
         },
         ["prediction_at", *outputs],
     )
+
+
+def _more(contract: Contract) -> dict[str, Any]:
+    """What a prediction tells when there is a reason to, or when it is asked for."""
+    number = {"type": "number", "nullable": True}
+    return {
+        "warnings": {"type": "array", "items": _ref("Warning")},
+        "features": {**_object({one.name: {"nullable": True} for one in contract.features}, [])},
+        "coded": {"type": "array", "items": number, "description": "In the order of the model's features"},
+        "explanation": _ref("Explanation"),
+    }
+
+
+def _explanation() -> dict[str, Any]:
+    number = {"type": "number"}
+    unit = {**_TEXT, "nullable": True}
+    part = {"feature": _TEXT, "value": {"nullable": True}, "unit": unit, "adds": number, "says": _TEXT}
+    parts = {"type": "array", "items": _object(part, list(part))}
+    told = {"of": _TEXT, "base": number, "raw": number, "parts": parts}
+    return _object(told, list(told))
 
 
 def _outputs(contract: Contract) -> dict[str, Any]:
@@ -231,7 +296,3 @@ def _problem() -> dict[str, Any]:
 def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
     return {**schema, "required": required} if required else schema
-
-
-def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"{_SCHEMAS}{name}"}

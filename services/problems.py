@@ -24,6 +24,9 @@ class Kind(Enum):
     WRONG_MEDIA_TYPE = ("wrong-media-type", 415, "The body must be declared as JSON")
     INVALID = ("invalid-instances", 422, "The instances do not fit the model's contract")
     NOT_COMPUTED = ("features-not-computed", 422, "The features can't be computed from these values")
+    NOT_EXPLAINED = ("not-explained", 422, "This model's scores can't be taken apart")
+    BAD_QUERY = ("invalid-query", 422, "The query is not what this path takes")
+    UNKNOWN_ANSWER = ("unknown-answer", 404, "There is no such answer in the prediction log")
     OUT_OF_REACH = ("out-of-reach", 409, "The features do not cover the time asked for")
     FAILED = ("failed", 500, "The endpoint failed; the reason is in its log")
 

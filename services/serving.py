@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from ml.bundle import Bundle
 from ml.contract import Contract
-from ml.errors import FeatureNotComputed, SelfTestFailed
+from ml.errors import EngineRefused, FeatureNotComputed, SelfTestFailed
+from ml.explanation import explain
 from ml.feature_definition import Column
 from ml.online import OnlineStore
 from ml.online_plan.kinds import Kind, of_arrow
@@ -33,6 +34,24 @@ from services.request_schema import RequestSchema
 
 Row = Sequence[Any]
 _EXACT = 2**53  # beyond it float64, which models count in, does not hold every integer
+
+
+@dataclass(frozen=True)
+class More:
+    """What is asked for beside the predictions: the values of features and what the model was given of them
+    (`coded`), and what each adds to the score.
+    """
+
+    features: bool = False
+    explain: bool = False
+
+    @property
+    def is_asked(self) -> bool:
+        """Anything at all."""
+        return self.features or self.explain
+
+
+NOTHING_MORE = More()
 
 
 @dataclass(frozen=True)
@@ -136,7 +155,7 @@ class Serving:
         request = {"instances": [dict(zip(self.given.names, features, strict=True))]}
         return request, self._answer(self.given, [features])[0]
 
-    def predict(self, body: bytes) -> Prediction:
+    def predict(self, body: bytes, more: More = NOTHING_MORE) -> Prediction:
         """Answer a body with entities; raises RequestRefused when the caller is to blame."""
         started = time.perf_counter()
         requests = self.schema.decode(body)
@@ -148,31 +167,60 @@ class Serving:
             raise RequestRefused.for_fields(Refusal.NOT_COMPUTED, (error,)) from failure
         self.entities.answers.check_reach(rows)
         found = time.perf_counter()
-        answer, scores = self._answer(self.entities, rows)
+        answer, scores = self._answer(self.entities, rows, more)
         scored = time.perf_counter()
         stages = {"parse": parsed - started, "features": found - parsed, "score": scored - found}
         return Prediction(answer, self.entities.names, rows, scores, stages)
 
-    def score(self, body: bytes) -> Prediction:
+    def score(self, body: bytes, more: More = NOTHING_MORE) -> Prediction:
         """Answer a body with the values of features; raises RequestRefused when the caller is to blame."""
         started = time.perf_counter()
         rows = self.given.schema.decode(body)
         parsed = time.perf_counter()
-        answer, scores = self._answer(self.given, rows)
+        answer, scores = self._answer(self.given, rows, more)
         scored = time.perf_counter()
         stages = {"parse": parsed - started, "score": scored - parsed}
         return Prediction(answer, self.given.names, rows, scores, stages)
 
-    def _answer(self, route: Route, rows: Sequence[Row]) -> tuple[dict[str, Any], NDArray[np.float64]]:
+    def _answer(
+        self, route: Route, rows: Sequence[Row], more: More = NOTHING_MORE
+    ) -> tuple[dict[str, Any], NDArray[np.float64]]:
         matrix = route.coder.matrix(rows)
         scores = self.scorer.score(matrix)
         unseen = route.coder.unseen(rows, matrix)
+        predictions = route.answers.predictions(rows, scores, unseen)
+        if more.is_asked:
+            self._add(more, route, rows, matrix, predictions)
         answer = {
             "model": {"name": self.bundle.model, "version": self.bundle.version},
             "features_as_of": self.store.as_of,
-            "predictions": route.answers.predictions(rows, scores, unseen),
+            "predictions": predictions,
         }
         return answer, scores
+
+    def _add(
+        self,
+        more: More,
+        route: Route,
+        rows: Sequence[Row],
+        matrix: NDArray[np.float64],
+        predictions: Sequence[dict[str, Any]],
+    ) -> None:
+        """What was asked for beside each prediction."""
+        contract = self.bundle.contract
+        given = [[row[place] for place in route.coder.places] for row in rows]
+        if more.features:
+            names = [feature.name for feature in contract.features]
+            for told, values, coded in zip(predictions, given, matrix.tolist(), strict=True):
+                told["features"] = dict(zip(names, values, strict=True))
+                told["coded"] = coded
+        if more.explain:
+            try:
+                explained = explain(self.scorer.fitted, contract, matrix, given)
+            except EngineRefused as refusal:
+                raise RequestRefused(Refusal.NOT_EXPLAINED, str(refusal)) from refusal
+            for told, explanation in zip(predictions, explained, strict=True):
+                told["explanation"] = explanation
 
     def _tested(self) -> "Serving":
         """Itself, when the example's answer is what its task has: numbers, or probabilities."""
