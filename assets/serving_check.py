@@ -7,6 +7,9 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+import sqlglot
+from sqlglot.errors import SqlglotError
+
 from assets.dbt_nodes import Node
 from ml.errors import FeatureSqlUnfit, ManifestUnfit
 from ml.feature_definition import FeatureDefinition
@@ -43,12 +46,22 @@ def refused(manifest: Node, node: Node, online_sql: str) -> Refused | None:
     request: Kinds = {column.name: column.kind for column in definition.request} | {"request_row": "integer"}
     models = {one["name"]: one for one in manifest["nodes"].values() if one["resource_type"] == "model"}
     tables = {name: _kinds(models[name]) for name in definition.online_tables}
+    if not _is_read(online_sql):
+        return None  # a mistake in it is told by DuckDB when the table is built
     try:
         compile_plan(node["name"], online_sql, request, tables)
     except FeatureSqlUnfit as refusal:
         where = _where(node, online_sql, refusal.line)
         return Refused(node["name"], where, refusal.line, refusal.fragment, refusal.reason)
     return None
+
+
+def _is_read(sql: str) -> bool:
+    try:
+        sqlglot.parse_one(sql, dialect="duckdb")
+    except SqlglotError:
+        return False
+    return True
 
 
 def _kinds(node: Node) -> Mapping[str, str]:

@@ -14,6 +14,7 @@ from ml.declared import Declared, Name, one_of, parameter_problems
 from ml.declared_backtest import BacktestPlan
 from ml.declared_calibration import Calibration
 from ml.declared_gate import AgainstChampion, Gate
+from ml.declared_parity import ParityPlan
 from ml.declared_search import Range, Search
 from ml.engines import ENGINES
 from ml.engines.protocol import Parameter
@@ -134,6 +135,7 @@ class ModelDeclaration(Declared):
     slices: Slices | None = None
     costs: Costs = Costs()
     backtest: BacktestPlan | None = None
+    parity: ParityPlan = ParityPlan()
 
     def _contradictions(self) -> Iterator[Problem]:
         """What does not fit together of parts that are right by themselves."""
@@ -157,6 +159,10 @@ class ModelDeclaration(Declared):
         yield from self.search.problems(engine) if self.search else ()
         yield from self.calibration.problems(self.task) if self.calibration else ()
         yield from self.backtest.problems() if self.backtest else ()
+        for name in self.parity.tolerances:
+            if name not in (*self.features.columns, "score"):
+                known = (*self.features.columns, "score")
+                yield Problem(f"parity.tolerances.{name}", None, f"no such column. {nearest(name, known)}")
         own = {self.key, "prediction_at", "day", self.label.column, self.label.group}
         for i, name in enumerate(self.features.columns):
             if name in own:
@@ -247,6 +253,7 @@ _PARTS: Mapping[tuple[str, ...], type[Declared]] = {
     ("slices",): Slices,
     ("costs",): Costs,
     ("backtest",): BacktestPlan,
+    ("parity",): ParityPlan,
 }
 
 

@@ -191,6 +191,16 @@ class AnswerNotVerified(HeadwaterError):
         )
 
 
+class CandidateNotServed(HeadwaterError):
+    """A candidate's Bento does not come up, so that nothing can be asked of it."""
+
+    def __init__(self, tag: str, output: str) -> None:
+        super().__init__(
+            f'The Bento "{tag}" did not answer, so it is not promoted; the champion stays. Its output ends:\n'
+            f"{output.strip()}\nRun `bentoml serve {tag}` to see it by hand."
+        )
+
+
 class NoSuchFile(HeadwaterError):
     """A recall was asked for of bytes that were never taken in."""
 

@@ -94,6 +94,14 @@ class FeatureDefinition:
         )
 
 
+def spine_relation(manifest: Mapping[str, Any], table: str) -> str:
+    """The relation that a feature table's requests are in; raises ManifestUnfit when there is no such."""
+    node = _model(manifest, table)
+    parents = [manifest["nodes"].get(name) for name in node["depends_on"]["nodes"]]
+    spine = next(parent for parent in parents if parent and {"entity", "key"} <= set(_meta(parent)))
+    return str(spine["relation_name"])
+
+
 def columns_of(manifest: Mapping[str, Any], table: str) -> tuple[Column, ...]:
     """The declared columns of any table of the dbt project; raises ManifestUnfit when there is none such."""
     return _columns(_model(manifest, table))

@@ -9,6 +9,7 @@ from ml.declared_gate import AgainstChampion, Gate
 from ml.evaluation import Comparison, Evaluation
 from ml.metrics import metric_of
 from ml.paired import Paired
+from ml.parity import Parity
 from ml.spending import Spending
 
 # Differences of metrics are differences of floats: 0.750 - 0.748 is a little more than 0.002.
@@ -188,3 +189,11 @@ def _told_apart(first: float, second: float) -> tuple[str, str]:
         if texts[0] != texts[1]:
             return texts
     return f"{first:.3f}", f"{second:.3f}"
+
+
+def with_parity(decision: Decision, proven: Parity) -> Decision:
+    """The decision after the candidate's Bento was asked: what differs refuses it, whatever else is met."""
+    if proven.is_proven:
+        return decision
+    failed = Reason(False, f"the endpoint does not answer as offline: {proven.text}")
+    return replace(decision, promote=False, reasons=(failed, *decision.reasons))

@@ -5,12 +5,13 @@ Which version is packed, and when, is the caller's decision; nothing is served h
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from ml.bundle import Bundle
 from ml.errors import PackagingFailed
 from ml.lake.editions import Edition
 from ml.lake.published import Published
-from ml.online import save_online_tables
+from ml.online import MANIFEST, save_online_tables
 from ml.settings import Settings
 
 SOURCES = ("ml", "services")
@@ -48,8 +49,12 @@ class PackedBento:
     path: Path
 
 
-def pack(settings: Settings, bundle: Bundle, edition: Edition | None = None) -> PackedBento:
+def pack(
+    settings: Settings, bundle: Bundle, edition: Edition | None = None, *, anew: bool = False
+) -> PackedBento:
     """Build the Bento of a bundle over an edition (default: the newest), unless it is there already.
+
+    With `anew` one over other online tables is replaced too.
 
     A Bento is there whole or not at all; one made by other serving code is replaced. Raises PackagingFailed
     with BentoML's words, UnknownTable or NothingPublished.
@@ -61,14 +66,22 @@ def pack(settings: Settings, bundle: Bundle, edition: Edition | None = None) -> 
     published = Published(settings)
     with _alone(settings.home / "build", f"{bundle.model}-{version}") as build:
         sources = _sources_digest()
-        if not _is_made_of(bento.path, sources):
+        tables = bundle.contract.online_tables
+        edition = edition or published.edition()
+        is_other = anew and packed_snapshots(bento) != {name: edition.snapshots[name] for name in tables}
+        if is_other or not _is_made_of(bento.path, sources):
             with _context(build) as context:
                 _stage(context, bento.tag, bundle, sources)
-                tables = bundle.contract.online_tables
-                save_online_tables(published, edition or published.edition(), tables, context / "online")
+                save_online_tables(published, edition, tables, context / "online")
                 _build(build, bento.tag)
             _install(build, bento.path)
     return bento
+
+
+def packed_snapshots(bento: PackedBento) -> Mapping[str, int]:
+    """The snapshots of the online tables in a Bento, by table; none when it is not there."""
+    manifest = bento.path / "src" / "online" / MANIFEST
+    return dict(json.loads(manifest.read_text())["snapshots"]) if manifest.exists() else {}
 
 
 def bentoml_home(settings: Settings) -> Path:

@@ -15,6 +15,8 @@ from assets.keys import BACKTEST_TAG, REFUSED, STALE_TAG, is_automated, model_ke
 from assets.resources import Platform
 from ml.errors import MadeByOtherCode
 from ml.gate import Decision
+from ml.parity import Parity
+from ml.promotion import Outcome
 from ml.search import Progress
 
 Value = dict[str, Any]
@@ -153,10 +155,26 @@ def evaluation(steps: Steps, shown: Shown) -> dg.AssetsDefinition:
 def champion(steps: Steps, shown: Shown) -> dg.AssetsDefinition:
     """The promotion: one transaction in the ledger."""
 
-    @dg.asset(**shown.of("champion", shown.ledger_kind), ins=shown.takes("evaluation"), output_required=False)
+    parity = dg.AssetCheckSpec(
+        "parity",
+        asset=shown.key("champion"),
+        blocking=True,
+        description=(
+            "Before a version is promoted its Bento is served and asked about past rows over HTTP: features, "
+            "what the model is given of them, and scores equal the offline ones to the bit."
+        ),
+    )
+
+    @dg.asset(
+        **shown.of("champion", shown.ledger_kind),
+        ins=shown.takes("evaluation"),
+        output_required=False,
+        check_specs=[parity],
+    )
     def _champion(context: dg.AssetExecutionContext, platform: Platform, evaluation: Value) -> Iterator[Any]:
         """The promoted version: the one that the endpoint answers with, by the ledger and nothing else."""
-        outcome = steps.settle(platform, evaluation)
+        outcome, proven = steps.settle(platform, evaluation)
+        yield _of_parity(parity.name, outcome, proven)
         if outcome.kind == "refused":
             shown_outcome = {REFUSED: outcome.text} | metadata.of_outcome(outcome)
             yield dg.AssetObservation(context.asset_key, metadata=shown_outcome)
@@ -184,6 +202,20 @@ def bento(steps: Steps, shown: Shown) -> dg.AssetsDefinition:
         )
 
     return _bento
+
+
+def _of_parity(name: str, outcome: Outcome, proven: Parity | None) -> dg.AssetCheckResult:
+    """Of a version that is not asked the champion stays, which was asked when it was promoted."""
+    if proven is None:
+        champion = outcome.champion and outcome.champion[:12]
+        told = f"nothing is promoted; {f'{champion} was asked when it was' if champion else 'no champion'}"
+        return dg.AssetCheckResult(check_name=name, passed=True, description=told)
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=proven.is_proven,
+        description=proven.text,
+        metadata={"requests": proven.n_requests, **{fault.column: str(fault) for fault in proven.faults}},
+    )
 
 
 def _severity(decision: Decision) -> dg.AssetCheckSeverity:

@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 from assets.compiled_tables import compiled_lineage
+from assets.components.model_parity import prove
 from assets.dbt_runner import DbtRunner
 from assets.resources import Platform
 from assets.table_code import canonical_sql, project_code
@@ -22,6 +23,7 @@ from ml.errors import MadeByOtherEngine, OtherCodeNow
 from ml.evaluation import Evaluation, evaluate
 from ml.feature_definition import FeatureDefinition
 from ml.gathering import Witness, environment_now, gather, keep_edition, seal
+from ml.parity import Parity
 from ml.plots import Picture, draw
 from ml.plots_backtest import draw_backtest
 from ml.provenance import Origins
@@ -223,17 +225,24 @@ class Steps:
             found_for(bundle) if bundle.declaration.training_code == self.declaration.training_code else None
         )
 
-    def settle(self, platform: Platform, reference: Value) -> promotion.Outcome:
-        """Promote the version that the evaluation lets through, and keep the edition it was made from."""
+    def settle(self, platform: Platform, reference: Value) -> tuple[promotion.Outcome, Parity | None]:
+        """Promote the version that the evaluation lets through, and keep the edition it was made from.
+
+        Its Bento is held to the offline path first, unless it is champion already; what differs refuses it.
+        """
         registry = platform.registry()
         version, evaluation_id = reference["version"], reference["evaluation"]
         bundle = registry.get(self.declaration.name, version)
         kept = registry.get_evaluation(self.declaration.name, version, evaluation_id, "evaluation.json")
         evaluation, ledger = Evaluation.from_json(kept), platform.ledger()
         decision = promotion.judge(ledger, evaluation, self.declaration.gate, actor=ACTOR)
+        champion, proven = ledger.champion(self.declaration.name), None
+        if decision.promote and not (champion and champion.version == version):
+            proven = prove(platform, self.runner.manifest, self._definition(platform), bundle)
+            decision = gate.with_parity(decision, proven)
         if decision.promote:  # before it is: a version ever promoted has its tag, wherever this is killed
             keep_edition(platform.published(), bundle, reference["edition"])
-        return promotion.settle(ledger, registry, bundle, evaluation, decision, actor=ACTOR)
+        return promotion.settle(ledger, registry, bundle, evaluation, decision, actor=ACTOR), proven
 
     def pack(self, platform: Platform, version: str) -> packaging.PackedBento:
         """Build the Bento of a version, with the online tables of the newest edition beside it."""
