@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 from ml.errors import CandidateNotServed
 from ml.packaging import PackedBento, bentoml_home
@@ -23,6 +23,8 @@ from ml.settings import Settings
 _START_S = 120.0
 _ASK_S = 30.0
 _OK = 200
+_FAILED, _TIMES = b"Traceback (most recent call last)", 2
+_MAX_OUTPUT = 2**20
 
 
 @dataclass(frozen=True)
@@ -74,28 +76,38 @@ def serve(settings: Settings, bento: PackedBento) -> Iterator[CandidateServer]:
         )
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ASK_S)
         try:
-            if not _is_ready(process, connection):
-                output.seek(0)
-                raise CandidateNotServed(bento.tag, output.read()[-2000:].decode(errors="replace"))
+            if not _is_ready(process, port, output):
+                raise CandidateNotServed(bento.tag, _said(output)[-2000:].decode(errors="replace"))
             yield CandidateServer(connection)
         finally:
             connection.close()
             _end(process)
 
 
-def _is_ready(process: subprocess.Popen[bytes], connection: http.client.HTTPConnection) -> bool:
+def _is_ready(process: subprocess.Popen[bytes], port: int, output: IO[bytes]) -> bool:
+    # BentoML starts a worker that fails again and again: once it has said why, there is nothing to wait for.
     until = time.monotonic() + _START_S
-    while time.monotonic() < until and process.poll() is None:
+    while time.monotonic() < until and process.poll() is None and not _fails(output):
+        # The port takes connections before a worker is there to answer: so not for long each.
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
         try:
             connection.request("GET", "/readyz")
-            response = connection.getresponse()
-            response.read()
-            if response.status == _OK:
+            if connection.getresponse().status == _OK:
                 return True
         except (OSError, http.client.HTTPException):
+            time.sleep(0.05)
+        finally:
             connection.close()
-        time.sleep(0.05)
     return False
+
+
+def _fails(output: IO[bytes]) -> bool:
+    return _said(output).count(_FAILED) >= _TIMES
+
+
+def _said(output: IO[bytes]) -> bytes:
+    """What the server has written so far; its own place in the file stays where it is."""
+    return os.pread(output.fileno(), _MAX_OUTPUT, 0)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""A candidate's Bento asked over HTTP: what equals the offline path is proven, each planted fault is named."""
+"""A candidate's Bento asked over HTTP: what equals the offline path is proven, each fault is named."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -64,7 +64,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def bento(project: Project, bundles: Mapping[str, Bundle]) -> Iterator[PackedBento]:
     """A freshly packed candidate, to be damaged."""
     bento = pack(project.settings, bundles["first"])
-    kept = {file: file.read_bytes() for folder in ("bundle", "online") for file in (bento.path / "src" / folder).iterdir()}  # fmt: skip  # noqa: E501
+    folders = (bento.path / "src" / name for name in ("bundle", "online"))
+    kept = {file: file.read_bytes() for folder in folders for file in folder.iterdir()}
     yield bento
     for file, content in kept.items():
         file.write_bytes(content)
@@ -97,6 +98,10 @@ def _sql(old: str, new: str) -> Callable[[Path, Bundle], None]:
     return change
 
 
+def _speed(expression: str) -> Callable[[Path, Bundle], None]:
+    return _sql("    speed_mean_kmh\nfrom zone", f"    {expression} as speed_mean_kmh\nfrom zone")
+
+
 def _coded_anew(packed: Path, bundle: Bundle) -> None:
     contract = bundle.contract
     features = tuple(replace(one, categories=one.categories[::-1]) for one in contract.features)
@@ -117,27 +122,23 @@ def _other_trees(packed: Path, bundle: Bundle) -> None:
     Bundle({**bundle.files, "trees.txt": trees}).write(packed / "bundle")
 
 
-SPEED = "    speed_mean_kmh\nfrom zone"
+SPEED = {"speed_mean_kmh"}
+COLUMNS = "    passengers,\n    hour(starts_at) as starts_hour"
+IN_NEW_YORK = "hour(timezone('America/New_York', timezone('UTC', starts_at)))"
 PLANTED: dict[str, tuple[Callable[[Path, Bundle], None], set[str]]] = {
-    "other rounding": (_sql(SPEED, "    round(speed_mean_kmh) as speed_mean_kmh\nfrom zone"), {"speed_mean_kmh"}),
-    "zero for null": (_sql(SPEED, "    coalesce(speed_mean_kmh, 0) as speed_mean_kmh\nfrom zone"), {"speed_mean_kmh"}),
-    "null for zero": (_sql(SPEED, "    nullif(speed_mean_kmh, 0) as speed_mean_kmh\nfrom zone"), {"speed_mean_kmh"}),
-    "a shifted time zone": (
-        _sql("hour(starts_at)", "hour(timezone('America/New_York', timezone('UTC', starts_at)))"),
-        {"starts_hour"},
-    ),
+    "other rounding": (_speed("round(speed_mean_kmh)"), SPEED),
+    "zero for null": (_speed("coalesce(speed_mean_kmh, 0)"), SPEED),
+    "null for zero": (_speed("nullif(speed_mean_kmh, 0)"), SPEED),
+    "a shifted time zone": (_sql("hour(starts_at)", IN_NEW_YORK), {"starts_hour"}),
     "swapped columns": (
-        _sql("    passengers,\n    hour(starts_at) as starts_hour", "    hour(starts_at) as passengers,\n    passengers as starts_hour"),  # noqa: E501
+        _sql(COLUMNS, "    hour(starts_at) as passengers,\n    passengers as starts_hour"),
         {"passengers", "starts_hour"},
     ),
-    "a stale online table": (_stale, {"speed_mean_kmh"}),
+    "a stale online table": (_stale, SPEED),
     "a category coded anew": (_coded_anew, {"zone_id"}),
-    "float32 in between": (
-        _sql(SPEED, "    cast(cast(speed_mean_kmh as float) as double) as speed_mean_kmh\nfrom zone"),
-        {"speed_mean_kmh"},
-    ),
+    "float32 in between": (_speed("cast(cast(speed_mean_kmh as float) as double)"), SPEED),
     "other trees": (_other_trees, set()),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", PLANTED)
@@ -155,9 +156,7 @@ def test_a_planted_fault_is_named_by_its_column(
 def test_a_declared_tolerance_is_kept_to(
     project: Project, bundles: Mapping[str, Bundle], bento: PackedBento
 ) -> None:
-    _sql(SPEED, "    speed_mean_kmh + 1e-9 as speed_mean_kmh\nfrom zone")(
-        bento.path / "src", bundles["first"]
-    )
+    _speed("speed_mean_kmh + 1e-9")(bento.path / "src", bundles["first"])
     lenient = ParityPlan(tolerances={"speed_mean_kmh": Tolerance(within=1e-8, reason="the sensor gives 0.1")})
     assert proven(project, bundles["first"], bento, lenient).is_proven
     strict = ParityPlan(tolerances={"speed_mean_kmh": Tolerance(within=1e-10, reason="the sensor gives 0.1")})
