@@ -1,12 +1,14 @@
 """`headwater predict`: ask the endpoint, as any client would, and print what it answers.
 
-Fields, their types and the example come from the endpoint's own description; nothing here knows the model.
+Where keys are needed, HEADWATER_KEY is shown. Fields, types and the example come from the endpoint's own
+description; nothing here knows the model.
 """
 
 import json
+import os
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import Request
 
 import click
 
@@ -75,9 +77,12 @@ def _example(path: str) -> Instance:
 
 def _call(path: str, body: Any) -> Any:
     url = services.url(services.ENDPOINT) + path
+    headers = {"Content-Type": "application/json"}
+    if key := os.environ.get("HEADWATER_KEY"):
+        headers["Authorization"] = f"Bearer {key}"
     data = None if body is None else json.dumps(body).encode()
     try:
-        with urlopen(Request(url, data, {"Content-Type": "application/json"}), timeout=30) as response:  # noqa: S310
+        with services.asked(Request(url, data, headers), 30) as response:  # noqa: S310
             return json.load(response)
     except HTTPError as refusal:
         raise RequestRefused(

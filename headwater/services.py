@@ -5,9 +5,12 @@ Starting and stopping them is `stack`'s.
 
 import hashlib
 import os
+import ssl
 from collections.abc import Callable
+from http.client import HTTPResponse
+from typing import cast
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from headwater.instance import environment
 from headwater.stack import HOST, Process, is_listening, python
@@ -26,7 +29,20 @@ def port(name: str) -> int:
 
 def url(name: str) -> str:
     """Where people and programs reach a service."""
-    return f"http://{HOST}:{port(name)}"
+    scheme = "https" if name == ENDPOINT and os.environ.get("HEADWATER_TLS_CERT") else "http"
+    return f"{scheme}://{HOST}:{port(name)}"
+
+
+def asked(request: Request, timeout_s: float) -> HTTPResponse:
+    """What a service of this machine answers, which is trusted by the certificate it was given.
+
+    Raises URLError or OSError.
+    """
+    context = None
+    if request.type == "https":
+        context = ssl.create_default_context(cafile=os.environ["HEADWATER_TLS_CERT"])
+        context.check_hostname = False
+    return cast(HTTPResponse, urlopen(request, timeout=timeout_s, context=context))  # noqa: S310
 
 
 def code_server(settings: Settings) -> Process:
@@ -63,15 +79,18 @@ def daemon(settings: Settings) -> Process:
 
 
 def endpoint(settings: Settings, bento: str) -> Process:
-    """BentoML serving a Bento of the project's store; it follows the ledger from there."""
-    env = environment(settings) | {"HEADWATER_HOST": HOST, "HEADWATER_PORT": str(port(ENDPOINT))}
+    """BentoML serving a Bento of the project's store; it follows the ledger from there.
+
+    It listens on loopback unless HEADWATER_HOST says otherwise.
+    """
+    env = environment(settings) | {"HEADWATER_PORT": str(port(ENDPOINT))}
     return Process(ENDPOINT, python("-m", "bentoml", "serve", bento), env, port(ENDPOINT))
 
 
 def answers(address: str) -> bool:
     """Whether an address gives a 200."""
     try:
-        with urlopen(address, timeout=2) as response:  # noqa: S310  loopback
+        with asked(Request(address), 2) as response:  # noqa: S310  loopback
             return bool(response.status == 200)  # noqa: PLR2004
     except (URLError, OSError):
         return False
@@ -83,8 +102,8 @@ def ui_is_ready() -> bool:
 
 
 def endpoint_is_ready() -> bool:
-    """Whether the endpoint says that it can predict."""
-    return answers(url(ENDPOINT) + "/readyz")
+    """Whether the endpoint answers, however old its features are."""
+    return answers(url(ENDPOINT) + "/livez")
 
 
 def code_is_ready() -> bool:

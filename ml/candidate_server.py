@@ -91,7 +91,7 @@ def _is_ready(process: subprocess.Popen[bytes], port: int, output: IO[bytes]) ->
         # The port takes connections before a worker is there to answer: so not for long each.
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
         try:
-            connection.request("GET", "/readyz")
+            connection.request("GET", "/livez")
             if connection.getresponse().status == _OK:
                 return True
         except (OSError, http.client.HTTPException):

@@ -32,12 +32,14 @@ EngineName = Annotated[str, one_of(ENGINES, "engine"), Field(json_schema_extra={
 class Features(Declared):
     """The feature table and its columns that the model uses, in this order.
 
-    A column without any value in the training rows is refused, but for those in `may_be_missing`.
+    A column without any value in the training rows is refused, but for those in `may_be_missing`. An endpoint
+    whose newest fact is more than `max_age_hours` old says that it is not ready.
     """
 
     table: Name
     columns: tuple[Name, ...] = Field(min_length=1)
     may_be_missing: tuple[Name, ...] = ()
+    max_age_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:

@@ -727,3 +727,41 @@ class TableNotRebuilt(HeadwaterError):
             f'Table "{table}" could not be computed again from its compiled SQL. DuckDB says: '
             f"{reason.strip()} Mend its SQL (its casts and assumptions must hold for any rows of its inputs)."
         )
+
+
+class AccessKeyExists(HeadwaterError):
+    """A key of that name is there already."""
+
+    def __init__(self, name: str, file: Path) -> None:
+        super().__init__(
+            f'There is a key "{name}" in "{file}" already. Take another name, let both be known while '
+            f"callers change over, then revoke the old one: headwater key revoke {name}"
+        )
+
+
+class NoSuchAccessKey(HeadwaterError):
+    """A key to revoke that nobody made."""
+
+    def __init__(self, name: str, known: Iterable[str], file: Path) -> None:
+        super().__init__(f'There is no key "{name}" in "{file}". {nearest(name, known)}')
+
+
+class AccessKeysUnreadable(HeadwaterError):
+    """The file of keys is not what `headwater key` writes."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        super().__init__(
+            f'The keys in "{file}" can\'t be read: {reason}. Mend the file, or remove it and make the keys '
+            "anew with: headwater key add NAME --scope predict"
+        )
+
+
+class AccessKeysMissing(HeadwaterError):
+    """An endpoint that others can reach, and no key that they would need."""
+
+    def __init__(self, host: str, file: Path | None) -> None:
+        place = f'"{file}"' if file else "the file that HEADWATER_KEYS names"
+        super().__init__(
+            f"An endpoint on {host} needs keys, and there is none in {place}. Make one with: headwater key "
+            "add NAME --scope predict; or listen on 127.0.0.1, where no key is needed."
+        )

@@ -29,6 +29,11 @@ class Settings:
         """Where endpoints log their answers; variable HEADWATER_PREDICTION_LOG says another place."""
         return Path(os.environ.get("HEADWATER_PREDICTION_LOG") or self.home / "prediction_log").resolve()
 
+    @property
+    def keys(self) -> Path:
+        """The keys of those who may ask the endpoint; variable HEADWATER_KEYS names another file."""
+        return Path(os.environ.get("HEADWATER_KEYS") or self.home / "keys.json").resolve()
+
     @classmethod
     def from_env(cls, project: Path | None = None) -> "Settings":
         """Read HEADWATER_* variables; defaults lie under the project, found by its `workspace.yaml`."""

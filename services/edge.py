@@ -5,10 +5,13 @@ Speaks HTTP only; what to reply is the endpoint's matter.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+from ml.access_keys import Scope as AccessScope
+from ml.errors import nearest
 from services.endpoint import Endpoint, Reply
 from services.problems import FieldError, Kind, RequestRefused
 from services.serving import NOTHING_MORE, More
@@ -21,10 +24,34 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # BentoML's own page at / loads a tracker from elsewhere; ours shows the same document and loads nothing.
 _PAGE = Reply(200, "text/html; charset=utf-8", (Path(__file__).parent / "page.html").read_bytes())
-_METHODS = {"/": "GET", "/predict": "POST", "/score": "POST", "/model": "GET", "/receipt": "GET"}
-_RECEIPT = "/receipt"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a path takes, and the scope that a key must have for it, where keys are needed."""
+
+    method: str
+    scope: AccessScope | None
+
+
+_OURS = {
+    "/": Rule("GET", None),
+    "/readyz": Rule("GET", None),
+    "/predict": Rule("POST", "predict"),
+    "/score": Rule("POST", "predict"),
+    "/model": Rule("GET", "predict"),
+    "/receipt": Rule("GET", "receipts"),
+}
 # And the name of a model, without which it is the packed one; or the id of an answer.
-_NAMED = ("/predict/", "/score/", "/model/", "/receipt/")
+_NAMED = ("/predict/", "/score/", "/model/", "/readyz/", "/receipt/")
+_BENTOMLS = {
+    "/livez": Rule("GET", None),
+    "/healthz": Rule("GET", None),
+    "/docs.json": Rule("GET", "predict"),
+    "/schema.json": Rule("GET", "predict"),
+    "/metrics": Rule("GET", "admin"),
+}
+_STATIC, _STATIC_RULE = "/static_content/", Rule("GET", None)
 # Bodies to here are answered where they arrive: a thread would take longer to wake than a few rows to score.
 _SMALL_BYTES = 4096
 _SIZE_LIMIT_DIGITS = 15
@@ -43,32 +70,38 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection's request, or pass it on."""
-        path, named = scope["path"] if scope["type"] == "http" else None, None
-        if path not in _METHODS or path == _RECEIPT:
-            if path is None or not path.startswith(_NAMED):
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        rule, path, named = _ruled(scope["path"])
+        try:
+            if rule is None:
+                detail = f'Nothing is at "{path[:100]}". {nearest(path[:100], [*_OURS, *_BENTOMLS])}'
+                raise RequestRefused(Kind.UNKNOWN_PATH, detail)
+            if rule.scope and self._endpoint.access.is_needed:
+                self._endpoint.access.check(rule.scope, scope["headers"])
+            if path not in _OURS:
                 await self._app(scope, receive, send)
                 return
-            path, _, named = path[1:].partition("/")
-            path = f"/{path}"
-        try:
-            reply = await self._reply(path, named, scope, receive)
+            reply = await self._reply(path, rule, named, scope, receive)
         except RequestRefused as refusal:
             reply = self._endpoint.refused(refusal)
         except Disconnected:
             return
-        await _send(reply, _METHODS[path], send)
+        await _send(reply, rule.method if rule else "GET", send)
 
-    async def _reply(self, path: str, named: str | None, scope: Scope, receive: Receive) -> Reply:
+    async def _reply(self, path: str, rule: Rule, named: str | None, scope: Scope, receive: Receive) -> Reply:
         method = scope["method"]
-        if method != _METHODS[path] and (method != "HEAD" or _METHODS[path] != "GET"):
-            detail = f"{path} takes {_METHODS[path]}, not {method}."
-            raise RequestRefused(Kind.WRONG_METHOD, detail)
-        if path == _RECEIPT:
-            return await self._aside(self._endpoint.receipt, named)
+        if method != rule.method and (method != "HEAD" or rule.method != "GET"):
+            raise RequestRefused(Kind.WRONG_METHOD, f"{path} takes {rule.method}, not {method}.")
+        if path == "/receipt":
+            return await self._aside(self._endpoint.receipt, named or "")
         if named is not None:
             self._endpoint.refuse_unknown(named)
-        if path in ("/", "/model"):
-            return self._endpoint.describe(named) if path == "/model" else _PAGE
+        if path == "/":
+            return _PAGE
+        if path in _DESCRIBED:
+            return _DESCRIBED[path](self._endpoint, named)
         answer = self._endpoint.predict if path == "/predict" else self._endpoint.score
         query = scope.get("query_string")
         more = _more(query) if query else NOTHING_MORE
@@ -91,6 +124,22 @@ class Edge:
         if declared.isdigit() and (len(declared) > _SIZE_LIMIT_DIGITS or int(declared) > limit):
             raise _too_large(limit)
         return await _body(receive, limit)
+
+
+_DESCRIBED = {"/model": Endpoint.describe, "/readyz": Endpoint.readiness}
+
+
+def _ruled(path: str) -> tuple[Rule | None, str, str | None]:
+    """The rule of a path, the path without a name in it, and that name."""
+    rule, named = _OURS.get(path) or _BENTOMLS.get(path), None
+    if rule is None:
+        if path.startswith(_NAMED):
+            path, _, named = path[1:].partition("/")
+            path = f"/{path}"
+            rule = _OURS[path]
+        elif path.startswith(_STATIC):
+            rule = _STATIC_RULE
+    return rule, path, named
 
 
 def _more(query: bytes) -> More:
@@ -137,6 +186,7 @@ async def _send(reply: Reply, method: str, send: Send) -> None:
         (b"content-type", reply.media_type.encode()),
         (b"content-length", str(len(reply.body)).encode()),
         (b"cache-control", b"no-store"),
+        *reply.headers,
     ]
     if reply.status == Kind.WRONG_METHOD.status:
         headers.append((b"allow", method.encode()))

@@ -5,8 +5,11 @@ Sockets, paths and headers are the edge's matter.
 
 import gc
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import ceil
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +21,7 @@ from ml.prediction_log.compaction import Gap
 from ml.prediction_log.ids import Ids
 from ml.prediction_log.record import Route
 from ml.settings import Settings
+from services.access import Access
 from services.attempts import Attempts
 from services.logged import Logged
 from services.metrics import Metrics
@@ -36,11 +40,15 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True)
 class Reply:
-    """Status, media type and body."""
+    """Status, media type, body, and headers beside those that every reply has."""
 
     status: int
     media_type: str
     body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+_READY = Reply(200, "text/plain; charset=utf-8", b"ready\n")
 
 
 class Endpoint:
@@ -49,6 +57,7 @@ class Endpoint:
     def __init__(self, settings: ServingSettings, metrics: Metrics) -> None:
         self.settings = settings
         self.metrics = metrics
+        self.access = Access.of(settings.host, settings.keys, settings.keys_named)
         self.threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="predict")
         self._others: Others | None = None
         self._logged: Logged | None = None
@@ -118,7 +127,9 @@ class Endpoint:
         self.metrics.answered(200)
         answer_id = self._ids.next_id()
         if self._logged:
+            started = time.perf_counter()
             self._logged.add(answer_id, route, serving, prediction, body)
+            self.metrics.logged(time.perf_counter() - started, self._logged.n_queued)
         return Reply(200, "application/json", _encode({"id": answer_id, **prediction.body}))
 
     def receipt(self, answer_id: str) -> Reply:
@@ -142,7 +153,13 @@ class Endpoint:
     def refused(self, refusal: RequestRefused) -> Reply:
         """The reply to a request that can't be answered."""
         self.metrics.answered(refusal.kind.status, refusal.kind.slug)
-        return Reply(refusal.kind.status, MEDIA_TYPE, msgspec.json.encode(refusal.as_json()))
+        headers: list[tuple[bytes, bytes]] = []
+        if refusal.kind is Kind.NO_KEY:
+            headers.append((b"www-authenticate", b"Bearer"))
+        if refusal.retry_after_s is not None:
+            headers.append((b"retry-after", b"%d" % ceil(refusal.retry_after_s)))
+        told = msgspec.json.encode(refusal.as_json())
+        return Reply(refusal.kind.status, MEDIA_TYPE, told, tuple(headers))
 
     def describe(self, model: str | None = None) -> Reply:
         """What serves, since when, how old its features are, and what could not be loaded."""
@@ -152,6 +169,11 @@ class Endpoint:
         told["models"] = sorted(self.models)
         told["log"] = self._logged.state if self._logged else None
         return Reply(200, "application/json", msgspec.json.encode(told))
+
+    def readiness(self, model: str | None = None) -> Reply:
+        """A 200 while the model's features are no older than declared, else a 503."""
+        late = (self.models[model] if model else self._own).serving.too_late(datetime.now(UTC))
+        return self.refused(RequestRefused(Kind.NOT_READY, late)) if late else _READY
 
     def refuse_unknown(self, model: str) -> None:
         """Raises RequestRefused when there is no such model."""

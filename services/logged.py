@@ -39,6 +39,11 @@ class Logged:
         """As of now."""
         return self._log.state
 
+    @property
+    def n_queued(self) -> int:
+        """Answers that are not written yet."""
+        return self._log.n_queued
+
     def next_id(self) -> str:
         """The id of the next answer."""
         return self._log.next_id()

@@ -37,6 +37,12 @@ class Metrics:
             registry=into,
             multiprocess_mode="livemin",
         )
+        self._queued = Gauge(
+            "headwater_log_queue",
+            "Answers that are not written to the prediction log yet",
+            registry=into,
+            multiprocess_mode="livesum",
+        )
         self._children: dict[tuple[str, str], Any] = {}
         self._serving = Gauge(
             "headwater_serving",
@@ -57,6 +63,11 @@ class Metrics:
         self._child(self._predictions, version).inc(n_rows)
         for stage, seconds in stages.items():
             self._child(self._stages, stage).observe(seconds)
+
+    def logged(self, seconds: float, n_queued: int) -> None:
+        """Observe how long an answer took to be queued for the log, and how many wait there."""
+        self._child(self._stages, "log").observe(seconds)
+        self._queued.set(n_queued)
 
     def serving(self, model: str, version: str, before: str | None, as_of: datetime | None) -> None:
         """Say what is in service from now on."""

@@ -20,6 +20,7 @@ _MORE = {
     "features": "Tell beside each prediction the values of its features, and what the model got of them",
 }
 Example = tuple[Mapping[str, Any], Mapping[str, Any]]
+_PREDICTING = [kind for kind in Kind if kind not in (Kind.UNKNOWN_PATH, Kind.UNKNOWN_ANSWER, Kind.NOT_READY)]
 _FLAG = {"type": "boolean", "default": False}
 _TIME = {"type": "string", "format": "date-time"}
 _TEXT = {"type": "string"}
@@ -28,6 +29,12 @@ _SCHEMAS = "#/components/schemas/"
 
 def _ref(name: str) -> dict[str, str]:
     return {"$ref": f"{_SCHEMAS}{name}"}
+
+
+def _get(summary: str, media_type: str, tag: str) -> dict[str, Any]:
+    content = {media_type: {"schema": {"type": "object"} if media_type.endswith("json") else _TEXT}}
+    responses = {"200": {"description": summary, "content": content}}
+    return {"tags": [tag], "summary": summary, "responses": responses}
 
 
 _RECEIPT = {
@@ -52,6 +59,18 @@ _RECEIPT = {
             "content": {MEDIA_TYPE: {"schema": _ref("Problem")}},
         },
     },
+}
+
+
+_READY = _get("Whether its features are no older than declared", "text/plain", "operation")
+_READY["responses"]["503"] = {
+    "description": "They are older",
+    "content": {MEDIA_TYPE: {"schema": _ref("Problem")}},
+}
+_KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "Needed beyond this machine, or where the endpoint was given a file of keys",
 }
 
 
@@ -80,7 +99,7 @@ def document(serving: Serving, others: Iterable[Serving] = ()) -> Document:
     paths |= {
         "/receipt/{answer_id}": {"get": _RECEIPT},
         "/livez": {"get": _get("Is the process alive", "text/plain", "operation")},
-        "/readyz": {"get": _get("Can it answer", "text/plain", "operation")},
+        "/readyz": {"get": _READY},
         "/metrics": {"get": _get("Metrics for Prometheus", "text/plain", "operation")},
     }
     built: dict[str, Any] = msgspec.to_builtins(
@@ -93,7 +112,8 @@ def document(serving: Serving, others: Iterable[Serving] = ()) -> Document:
             },
             "servers": [{"url": "."}],
             "paths": paths,
-            "components": {"schemas": schemas},
+            "components": {"schemas": schemas, "securitySchemes": {"key": _KEY}},
+            "security": [{}, {"key": []}],
         }
     )
     return Document(built)
@@ -138,7 +158,7 @@ def _predict(
 ) -> dict[str, Any]:
     request, response = example
     titles: dict[str, list[str]] = {}
-    for kind in Kind:
+    for kind in _PREDICTING:
         titles.setdefault(str(kind.status), []).append(kind.title)
     refusal = {"content": {MEDIA_TYPE: {"schema": _ref("Problem")}}}
     return {
@@ -166,12 +186,6 @@ def _predict(
 
 def _content(schema: str, example: Mapping[str, Any]) -> dict[str, Any]:
     return {"schema": _ref(schema), "example": example}
-
-
-def _get(summary: str, media_type: str, tag: str) -> dict[str, Any]:
-    content = {media_type: {"schema": {"type": "object"} if media_type.endswith("json") else _TEXT}}
-    responses = {"200": {"description": summary, "content": content}}
-    return {"tags": [tag], "summary": summary, "responses": responses}
 
 
 def _schemas(serving: Serving) -> dict[str, Any]:

@@ -18,6 +18,9 @@ class Kind(Enum):
     """The ways a request can fail: slug, HTTP status and title."""
 
     NOT_JSON = ("not-json", 400, "The body is not JSON")
+    NO_KEY = ("no-key", 401, "A key is needed")
+    NOT_ALLOWED = ("not-allowed", 403, "The key is not for this")
+    UNKNOWN_PATH = ("unknown-path", 404, "There is nothing at this path")
     UNKNOWN_MODEL = ("unknown-model", 404, "There is no such model here")
     WRONG_METHOD = ("wrong-method", 405, "This path does not take this method")
     TOO_LARGE = ("body-too-large", 413, "The body is too large")
@@ -27,7 +30,9 @@ class Kind(Enum):
     NOT_EXPLAINED = ("not-explained", 422, "This model's scores can't be taken apart")
     BAD_QUERY = ("invalid-query", 422, "The query is not what this path takes")
     UNKNOWN_ANSWER = ("unknown-answer", 404, "There is no such answer in the prediction log")
+    TOO_OFTEN = ("too-often", 429, "The key asks too often")
     OUT_OF_REACH = ("out-of-reach", 409, "The features do not cover the time asked for")
+    NOT_READY = ("not-ready", 503, "The features are older than declared")
     FAILED = ("failed", 500, "The endpoint failed; the reason is in its log")
 
     def __init__(self, slug: str, status: int, title: str) -> None:
@@ -58,10 +63,20 @@ class FieldError:
 
 
 class RequestRefused(Exception):
-    """A request answered with problem details; `errors` is empty when no field is to blame."""
+    """A request answered with problem details; `errors` is empty when no field is to blame.
 
-    def __init__(self, kind: Kind, detail: str, errors: tuple[FieldError, ...] = ()) -> None:
+    The caller may try again after `retry_after_s`.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str,
+        errors: tuple[FieldError, ...] = (),
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(detail)
+        self.retry_after_s = retry_after_s
         self.kind = kind
         self.detail = detail
         self.errors = errors

@@ -14,6 +14,7 @@ import msgspec
 from bentoml.exceptions import InvalidArgument
 from bentoml.images import Image
 
+from services.access import Access
 from services.lean import keep_out_unused
 from services.settings import ServingSettings
 
@@ -25,6 +26,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 SETTINGS = ServingSettings.from_env()
 CONTRACT = json.loads((SETTINGS.packed / "bundle" / "contract.json").read_text())
 REQUIREMENTS = (SETTINGS.packed / "services" / "requirements.lock").read_text()
+Access.of(SETTINGS.host, SETTINGS.keys, SETTINGS.keys_named)  # without keys that are needed nothing starts
+_TLS: dict[str, Any] = {"enabled": SETTINGS.tls is not None}
+if SETTINGS.tls:
+    _TLS |= {"certfile": str(SETTINGS.tls[0]), "keyfile": str(SETTINGS.tls[1])}
 
 
 class PredictionService(bentoml.Service):  # type: ignore[misc]  # BentoML is not typed for strict checking
@@ -61,6 +66,7 @@ class PredictionService(bentoml.Service):  # type: ignore[misc]  # BentoML is no
     image=Image(python_version="3.11", lock_python_packages=False, python_requirements=REQUIREMENTS),
     workers=SETTINGS.workers,
     http={"host": SETTINGS.host, "port": SETTINGS.port},
+    ssl=_TLS,
 )
 class Predictor:
     """Answers with what the model was trained to predict; `GET /model` says what it is."""

@@ -83,6 +83,8 @@ class Route:
 class Serving:
     """One model over one edition; `ahead` is how far past the newest known fact a prediction may lie.
 
+    `max_age` is how old that fact may be.
+
     `entities` is asked with what a request carries, `given` with the values of features.
     """
 
@@ -93,6 +95,7 @@ class Serving:
     entities: Route
     given: Route
     ahead: timedelta
+    max_age: timedelta | None
     loaded_at: datetime
 
     @classmethod
@@ -119,8 +122,10 @@ class Serving:
             names,
             tuple(column.kind for column in columns),
         )
+        hours = bundle.declaration.features.max_age_hours
+        max_age = None if hours is None else timedelta(hours=hours)
         now = datetime.now(UTC)
-        return cls(bundle, store, features, scorer, entities, given, ahead, now)._tested()
+        return cls(bundle, store, features, scorer, entities, given, ahead, max_age, now)._tested()
 
     def over(self, store: OnlineStore) -> "Serving":
         """The same model over other online tables, tested."""
@@ -154,6 +159,22 @@ class Serving:
         features = [row[place] for place in self.entities.coder.places]
         request = {"instances": [dict(zip(self.given.names, features, strict=True))]}
         return request, self._answer(self.given, [features])[0]
+
+    def too_late(self, now: datetime) -> str | None:
+        """Why it should not be asked at present: its newest fact is older than declared."""
+        if self.max_age is None or not self.store.tables:
+            return None
+        as_of = self.store.as_of
+        if as_of is None:
+            return f'The online tables of "{self.bundle.model}" hold no rows yet.'
+        age = now - as_of.replace(tzinfo=as_of.tzinfo or UTC)
+        if age <= self.max_age:
+            return None
+        hours, most = age / timedelta(hours=1), self.max_age / timedelta(hours=1)
+        return (
+            f'The newest fact that features of "{self.bundle.model}" know is {hours:.1f} h old; declared are '
+            f"at most {most:g} h (features.max_age_hours). Land newer files."
+        )
 
     def predict(self, body: bytes, more: More = NOTHING_MORE) -> Prediction:
         """Answer a body with entities; raises RequestRefused when the caller is to blame."""

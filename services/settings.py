@@ -18,7 +18,8 @@ class ServingSettings:
 
     `packed` holds `bundle/` and `online/`; `follow` says if the ledger is watched, each `poll_s` seconds.
     Answers are logged in folder `log`, if there is one. Predictions are accepted until `ahead` after the
-    newest thing the features know.
+    newest thing the features know. `keys` is the file of keys that requests need where others than this
+    machine can ask, or, if `keys_named`, everywhere; `tls` a certificate and its private key, as PEM files.
     """
 
     packed: Path
@@ -32,6 +33,9 @@ class ServingSettings:
     follow: bool
     poll_s: float
     log: Path | None = None
+    keys: Path | None = None
+    keys_named: bool = False
+    tls: tuple[Path, Path] | None = None
 
     @classmethod
     def from_env(cls) -> "ServingSettings":
@@ -53,6 +57,9 @@ class ServingSettings:
             follow=follow,
             poll_s=_number("HEADWATER_POLL_MS", 500) / 1000,
             log=_log(follow),
+            keys=_keys(follow),
+            keys_named="HEADWATER_KEYS" in os.environ,
+            tls=_tls(),
         )
 
 
@@ -62,6 +69,24 @@ def _log(follow: bool) -> Path | None:
     if told == "off" or not (told or follow):
         return None
     return Path(told).resolve() if told else Settings.from_env().prediction_log
+
+
+def _keys(follow: bool) -> Path | None:
+    told = os.environ.get("HEADWATER_KEYS")
+    if told == "":
+        raise SettingRefused("HEADWATER_KEYS", told, "the path of a file of keys")
+    return Path(told).resolve() if told else Settings.from_env().keys if follow else None
+
+
+def _tls() -> tuple[Path, Path] | None:
+    names = "HEADWATER_TLS_CERT", "HEADWATER_TLS_KEY"
+    told = [os.environ.get(name, "") for name in names]
+    if not any(told):
+        return None
+    for name, path in zip(names, told, strict=True):
+        if not path or not Path(path).is_file():
+            raise SettingRefused(name, path, "the path of a PEM file; certificate and key go together")
+    return Path(told[0]).resolve(), Path(told[1]).resolve()
 
 
 def _number(name: str, default: int) -> int:

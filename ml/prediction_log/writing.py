@@ -73,6 +73,11 @@ class PredictionLog:
         """As of now."""
         return State(len(self._queue), self._n_written, self._n_dropped, self._error)
 
+    @property
+    def n_queued(self) -> int:
+        """Answers that are not written yet."""
+        return len(self._queue)
+
     def next_id(self) -> str:
         """The id of the next answer."""
         return self._ids.next_id()

@@ -9,7 +9,19 @@ from click.testing import CliRunner, Result
 from headwater.cli import main
 from tests.live.project import free_port
 
-COMMANDS = ("up", "down", "status", "land", "predict", "audit", "quarantine", "prove", "rebuild")
+COMMANDS = (
+    "up",
+    "down",
+    "status",
+    "land",
+    "predict",
+    "audit",
+    "quarantine",
+    "prove",
+    "rebuild",
+    "receipt",
+    "recall",
+)
 
 
 @pytest.fixture
@@ -42,6 +54,23 @@ def test_wrong_usage_is_2(run) -> None:
     assert run("land", "--until", "2013-02-30").exit_code == 2
     assert run("predict", "no equals sign").exit_code == 2
     assert run("nonsense").exit_code == 2
+
+
+def test_keys_are_made_listed_and_revoked_and_only_their_hash_is_kept(run, tmp_path: Path) -> None:
+    made = json.loads(
+        run("key", "add", "caller", "--scope", "receipts", "--per-second", "5", "--json").output
+    )
+    text = (tmp_path / "home" / "keys.json").read_text()
+    assert made["key"] not in text
+    assert (tmp_path / "home" / "keys.json").stat().st_mode & 0o777 == 0o600
+    (told,) = json.loads(run("key", "list", "--json").output)["keys"]
+    assert (told["name"], told["scopes"], told["per_second"]) == ("caller", ["receipts"], 5)
+    again = run("key", "add", "caller")
+    assert (again.exit_code, "Take another name" in again.output) == (1, True)
+    unknown = run("key", "revoke", "calle")
+    assert (unknown.exit_code, "Did you mean 'caller'?" in unknown.output) == (1, True)
+    assert run("key", "revoke", "caller").exit_code == 0
+    assert json.loads(run("key", "list", "--json").output)["keys"] == []
 
 
 def test_predict_says_how_to_start_the_endpoint(run) -> None:

@@ -241,7 +241,7 @@ def test_the_document_is_made_of_the_contract(serving: Serving) -> None:
     }
     assert schemas["Request"]["properties"]["instances"]["maxItems"] == 1000
     statuses = list(told["paths"]["/predict"]["post"]["responses"])
-    assert statuses == ["200", "400", "404", "405", "413", "415", "422", "409", "500"]
+    assert statuses == ["200", "400", "401", "403", "404", "405", "413", "415", "422", "429", "409", "500"]
 
 
 @pytest.mark.parametrize("engine", sorted(ENGINES))
