@@ -338,6 +338,38 @@ class SelfTestFailed(HeadwaterError):
         )
 
 
+class BundleTooLarge(HeadwaterError):
+    """A stored model is larger than who would load it allows."""
+
+    def __init__(self, place: str, n_bytes: int, most: int) -> None:
+        super().__init__(
+            f'Bundle "{place}" has {n_bytes / 2**20:,.1f} MB; at most {most / 2**20:,.0f} are loaded. Train '
+            "a smaller model, or raise HEADWATER_MAX_MODEL_MB."
+        )
+
+
+class ModelTooSlow(HeadwaterError):
+    """A model that was loaded takes longer for a row than the endpoint allows."""
+
+    def __init__(self, model: str, version: str, row_ms: float, most_ms: float) -> None:
+        super().__init__(
+            f'Version {version[:12]} of "{model}" takes {row_ms:.1f} ms to score a row; at most {most_ms:g} '
+            "are allowed. What served before goes on. Train fewer or smaller trees, or raise "
+            "HEADWATER_MAX_ROW_MS."
+        )
+
+
+class PromisesBroken(HeadwaterError):
+    """A new champion would refuse or misread requests that the version before it answers."""
+
+    def __init__(self, model: str, version: str, broken: Sequence[str]) -> None:
+        super().__init__(
+            f'Version {version[:12]} of "{model}" is not taken into service, for callers rely on what '
+            f"serves: {'; '.join(broken)}. What served before goes on. Make the change one that callers need "
+            "not know, or change over on purpose: headwater down, then headwater up."
+        )
+
+
 class LookupMissing(HeadwaterError):
     """A source needs values of another source that has not been taken in."""
 

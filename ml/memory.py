@@ -27,3 +27,9 @@ def given_back() -> Iterator[None]:
         yield
     finally:
         mallopt(_MMAP_THRESHOLD, _AS_ELSEWHERE)
+
+
+def give_back() -> None:
+    """Give what is free to the system now."""
+    pa.default_memory_pool().release_unused()
+    getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)(0)

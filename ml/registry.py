@@ -9,7 +9,14 @@ from functools import cached_property
 from typing import Any
 
 from ml.bundle import INDEX, Bundle, verified
-from ml.errors import EvaluationNotFound, NoSuchVersion, SeveralVersions, VersionNotFound, nearest
+from ml.errors import (
+    BundleTooLarge,
+    EvaluationNotFound,
+    NoSuchVersion,
+    SeveralVersions,
+    VersionNotFound,
+    nearest,
+)
 
 
 @dataclass(frozen=True)
@@ -37,13 +44,20 @@ class Registry:
                 self._write(f"{folder}/{name}", content)
         return self.uri(bundle.model, bundle.version)
 
-    def get(self, model: str, version: str) -> Bundle:
-        """Read and verify a bundle; raises VersionNotFound, or BundleRefused naming the damaged file."""
+    def get(self, model: str, version: str, max_bytes: int | None = None) -> Bundle:
+        """Read and verify a bundle of at most so many bytes.
+
+        Raises VersionNotFound, BundleTooLarge, or BundleRefused naming the damaged file.
+        """
         folder = self._path(model, version, "bundle")
         fs = self._store[0]
         if not fs.exists(f"{folder}/{INDEX}"):
             raise VersionNotFound(model, version, self.url, nearest(version, self.versions(model)))
-        names = [path.rsplit("/", 1)[-1] for path in fs.ls(folder, detail=False, refresh=True)]
+        listed = fs.ls(folder, detail=True, refresh=True)
+        n_bytes = sum(file["size"] or 0 for file in listed)
+        if max_bytes is not None and n_bytes > max_bytes:
+            raise BundleTooLarge(self.uri(model, version), n_bytes, max_bytes)
+        names = [file["name"].rsplit("/", 1)[-1] for file in listed]
         files = {name: fs.cat_file(f"{folder}/{name}") for name in names if not name.startswith(".")}
         return verified(files, self.uri(model, version), version)
 

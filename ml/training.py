@@ -20,6 +20,8 @@ from ml.engines import ENGINES
 from ml.engines.protocol import Fitted, Parameter
 from ml.feature_definition import FeatureDefinition
 from ml.labels import by_group, classes_of, labels_of, target_of
+from ml.samples import FILE as SAMPLES
+from ml.samples import Samples, sampled
 from ml.scoring import as_matrix, encode
 from ml.training_set import TrainingSet
 
@@ -116,6 +118,7 @@ def train(
     Raises what `fit` raises.
     """
     manifest, rows = training_set.manifest, [training_set.train]
+    shown = sampled(training_set.train, declaration.features.columns)
     del training_set
     learned = fit(rows.pop(), declaration, definition, threads=threads, found=found)
     receipt = {
@@ -144,6 +147,7 @@ def train(
             }
         ),
     }
+    files[SAMPLES] = Samples.of(learned.scoring, learned.contract, shown).to_json()
     if learned.calibrator:
         files[CALIBRATION] = learned.calibrator.to_json()
     return Bundle({name: text.encode() for name, text in files.items()})

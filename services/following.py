@@ -3,24 +3,29 @@
 What serves is touched only by one assignment of something whole; answering requests is not done here.
 """
 
+import gc
 import os
 import platform
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from bentoml import server_context
 
 from ml.bundle import Bundle
-from ml.errors import NothingPublished, SelfTestFailed
+from ml.errors import NothingPublished, PromisesBroken, SelfTestFailed
 from ml.lake.editions import Edition
 from ml.lake.published import Published
 from ml.ledger import Ledger
+from ml.ledger_entries import Entry
+from ml.memory import give_back
 from ml.online import OnlineStore
 from ml.prediction_log.compaction import Gap
 from ml.registry import Registry
 from ml.settings import Settings
 from services.attempts import Attempts
+from services.compatibility import broken_promises
 from services.serving import Serving
 from services.settings import ServingSettings
 
@@ -70,10 +75,10 @@ class Follower:
         attempt = self._attempts.attempt
         edition = attempt("catalog", "newest edition", self._edition)
         champion = attempt("ledger", "champion", self._champion)
-        if champion == self._current().bundle.version:
+        if champion and champion.version == self._current().bundle.version:
             self._attempts.forget("model")
         elif champion:
-            attempt("model", champion, lambda: self._take_model(champion, edition))
+            attempt("model", champion.version, lambda: self._take_model(champion, edition))
         serving = self._current()
         if edition and _holds(serving.store, serving.bundle, edition):
             self._attempts.forget("edition")
@@ -97,25 +102,34 @@ class Follower:
         except NothingPublished:
             return None
 
-    def _champion(self) -> str | None:
-        promotion = self._opened_ledger().champion(self._current().bundle.model)
-        return promotion.version if promotion else None
+    def _champion(self) -> Entry | None:
+        return self._opened_ledger().champion(self._current().bundle.model)
 
-    def _take_model(self, version: str, edition: Edition | None) -> None:
-        serving = self._current()
-        bundle = self._registry.get(serving.bundle.model, version)
+    def _take_model(self, champion: Entry, edition: Edition | None) -> None:
+        with _settled():
+            self._load_model(champion, edition)
+
+    def _load_model(self, champion: Entry, edition: Edition | None) -> None:
+        serving, version = self._current(), champion.version
+        bundle = self._registry.get(serving.bundle.model, version, self._settings.max_model_bytes)
         if bundle.model != serving.bundle.model:
             raise SelfTestFailed(bundle.model, version, f"it was stored as {serving.bundle.model!r}")
+        broken = broken_promises(serving.bundle.contract, bundle.contract)
+        # Who goes back on purpose wants the version before, whatever callers have learned to send since.
+        if broken and champion.kind != "rolled_back":
+            raise PromisesBroken(bundle.model, version, broken)
         store = serving.store
         if edition and not _holds(store, bundle, edition):
             store = self._load(bundle, edition)
-        self._take(
-            Serving.assemble(bundle, store, self._settings.max_instances, self._settings.ahead), "model"
-        )
+        taken = Serving.assemble(bundle, store, self._settings.max_instances, self._settings.ahead)
+        taken.refuse_slow(self._settings.max_row_ms)
+        self._take(taken, "model")
 
     def _take_edition(self, edition: Edition) -> None:
-        serving = self._current()
-        self._take(serving.over(self._load(serving.bundle, edition)), "edition")
+        with _settled():
+            serving = self._current()
+            self._take(serving.over(self._load(serving.bundle, edition)), "edition")
+            del serving
 
     def _load(self, bundle: Bundle, edition: Edition) -> OnlineStore:
         return OnlineStore.from_published(self._published, edition, bundle.contract.online_tables)
@@ -139,6 +153,17 @@ class Follower:
     def _opened_ledger(self) -> Ledger:
         self._ledger = self._ledger or Ledger(self._project.ledger_url)
         return self._ledger
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """Afterwards memory is as large as what serves, and garbage collections pass what was loaded over."""
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.freeze()
+        give_back()
 
 
 def note_gap(project: Settings, gap: Gap) -> None:

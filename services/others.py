@@ -73,7 +73,7 @@ class Others:
 
     def _load(self, model: str, version: str) -> Serving:
         published = Published(self._project)
-        bundle = Registry(self._project.registry).get(model, version)
+        bundle = Registry(self._project.registry).get(model, version, self._settings.max_model_bytes)
         tables = bundle.contract.online_tables
         store = OnlineStore.from_published(published, published.edition(), tables)
         return Serving.assemble(bundle, store, self._settings.max_instances, self._settings.ahead)

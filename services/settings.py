@@ -17,6 +17,7 @@ class ServingSettings:
     """Limits and places of an endpoint.
 
     `packed` holds `bundle/` and `online/`; `follow` says if the ledger is watched, each `poll_s` seconds.
+    A new version of a model may have `max_model_bytes` and take `max_row_ms` for a row, or is not taken.
     Answers are logged in folder `log`, if there is one. Predictions are accepted until `ahead` after the
     newest thing the features know. `keys` is the file of keys that requests need where others than this
     machine can ask, or, if `keys_named`, everywhere; `tls` a certificate and its private key, as PEM files.
@@ -29,6 +30,8 @@ class ServingSettings:
     threads: int
     max_instances: int
     max_body_bytes: int
+    max_model_bytes: int
+    max_row_ms: int
     ahead: timedelta
     follow: bool
     poll_s: float
@@ -53,6 +56,8 @@ class ServingSettings:
             threads=_number("HEADWATER_THREADS", 2),
             max_instances=_number("HEADWATER_MAX_INSTANCES", 1000),
             max_body_bytes=_number("HEADWATER_MAX_BODY_BYTES", 2 * 2**20),
+            max_model_bytes=_number("HEADWATER_MAX_MODEL_MB", 1024) * 2**20,
+            max_row_ms=_number("HEADWATER_MAX_ROW_MS", 100),
             ahead=timedelta(hours=_number("HEADWATER_AHEAD_HOURS", 7 * 24)),
             follow=follow,
             poll_s=_number("HEADWATER_POLL_MS", 500) / 1000,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.engines.lightgbm_probe import refuse_deadly
 from ml.engines.lightgbm_row import LightGBMRow
 from ml.engines.protocol import Importance, Parameter, RowScorer, Target, Watch, parameter_types
 from ml.errors import EngineRefused
@@ -128,14 +129,19 @@ class LightGBM:
             booster = lightgbm.train(settings, rows, num_boost_round=rounds, **watched)
         except lightgbm.basic.LightGBMError as refusal:
             raise EngineRefused(self.name, "fit", str(refusal)) from refusal
-        return self.load(booster.model_to_string().partition("\nparameters:")[0] + "\n")
+        return self._read(booster.model_to_string().partition("\nparameters:")[0] + "\n")
 
     def load(self, text: str) -> FittedLightGBM:
-        """Read model text; what was fitted is also read back, so that both are the same object."""
-        lightgbm = _library()
-        # LightGBM ends the process when it reads a text that was cut short.
+        """Read model text, if LightGBM survives that."""
         if "\nend of trees\n" not in text:
             raise EngineRefused(self.name, "load", "it is cut short, or no model text at all")
+        _library()
+        refuse_deadly(text)
+        return self._read(text)
+
+    def _read(self, text: str) -> FittedLightGBM:
+        """What was fitted is also read back, so that both are the same object."""
+        lightgbm = _library()
         try:
             return FittedLightGBM(text, lightgbm.Booster(model_str=text))
         except lightgbm.basic.LightGBMError as refusal:

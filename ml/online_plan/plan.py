@@ -57,7 +57,7 @@ def function_of(plan: Plan) -> Any:
     names["__builtins__"] = {one.__name__: one for one in (float, int, str, abs)}
     names |= {"bisect_left": bisect_left, "bisect_right": bisect_right}
     exec(compile(plan.text, "<feature SQL>", "exec"), names)  # noqa: S102  written here from a checked subset
-    return names["features"]
+    return names.pop("features")  # or it would be its own, and stay when nobody else has it
 
 
 class _Compiler:

@@ -55,6 +55,18 @@ def test_the_endpoint_answers_with_the_champion(project: Project) -> None:
     assert 0 < scores[0] == scores[1] == scores[2] < 1
 
 
+def test_an_answer_is_walked_down_to_the_raw_files(project: Project) -> None:
+    answer_id = project.predict([example(project)]).body["id"]
+    told = project.asked("receipt", answer_id)
+    assert told["is_verified"]
+    assert {step["verdict"] for step in told["steps"]} == {"verified"}
+    assert {"score", "features", "model", "training rows", "raw files"} <= {
+        one["what"] for one in told["steps"]
+    }
+    over_http = ask(f"{project.endpoint}/receipt/{answer_id}")
+    assert (over_http.status, over_http.body["steps"]) == (200, told["steps"])
+
+
 def test_the_command_line_asks_and_names_a_wrong_field(project: Project) -> None:
     assert "late_arrival" in project.headwater("predict").stdout
     refused = project.headwater("predict", "origin=JFK", check=False)

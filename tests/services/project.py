@@ -10,6 +10,7 @@ from ml.bundle import Bundle
 from ml.lake.editions import Edition
 from ml.lake.published import PublishBatch, Published
 from ml.ledger import Ledger
+from ml.ledger_entries import Entry
 from ml.promotion import roll_back
 from ml.registry import Registry
 from ml.settings import Settings
@@ -25,6 +26,8 @@ SETTINGS = ServingSettings(
     threads=1,
     max_instances=10,
     max_body_bytes=1000,
+    max_model_bytes=2**26,
+    max_row_ms=100,
     ahead=timedelta(days=7),
     follow=True,
     poll_s=0.01,
@@ -66,15 +69,18 @@ class Project:
             expected = before.version if before else None
             act.promote(model, version, expected=expected, reason="test", details={}, actor="test")
 
-    def roll_back(self) -> None:
-        """Go back to the champion before."""
+    def roll_back(self, to: str | None = None) -> None:
+        """Go back to the champion before, or to another that was one."""
         ledger, registry = Ledger(self.settings.ledger_url), Registry(self.settings.registry)
-        roll_back(ledger, registry, toy.MODEL, None, reason="test", actor="test")
+        roll_back(ledger, registry, toy.MODEL, to, reason="test", actor="test")
 
     def loaded(self, model: str = toy.MODEL) -> list[str]:
         """The versions that the ledger says were loaded, oldest first."""
-        entries = Ledger(self.settings.ledger_url).history(model)
-        return [entry.version for entry in entries if entry.kind == "loaded"]
+        return [entry.version for entry in self.history(model) if entry.kind == "loaded"]
+
+    def history(self, model: str = toy.MODEL) -> list[Entry]:
+        """All that the ledger says of a model, oldest first."""
+        return list(Ledger(self.settings.ledger_url).history(model))
 
     def damage(self, version: str, model: str = toy.MODEL) -> None:
         """Change one byte of a stored version's trees."""

@@ -113,6 +113,12 @@ def bundle(
     name: str = MODEL,
 ) -> Bundle:
     """A trained model of a few trees."""
+    return bundle_of(declaration(seed, task, engine, calibration).model_copy(update={"name": name}))
+
+
+def bundle_of(declared: ModelDeclaration) -> Bundle:
+    """What a declaration gives on rows that are always the same."""
+    task = declared.task
     rng = np.random.default_rng(0)
     n = 400
     speed = rng.uniform(5, 60, n)
@@ -130,7 +136,6 @@ def bundle(
     part = Part(date(2024, 3, 1), date(2024, 3, 3), 3, n, 0.5, "0" * 64)
     selection = Selection(MODEL, "trip_id", "trip_features", (), "trip_labels", "is_long", None)
     manifest = Manifest(selection, 1, {"trip_features": 1}, part, part)
-    declared = declaration(seed, task, engine, calibration).model_copy(update={"name": name})
     return train(TrainingSet(rows, rows, manifest), declared, DEFINITION, threads=1)
 
 
