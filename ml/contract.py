@@ -41,7 +41,8 @@ class Feature:
 class Contract:
     """Everything a caller or an engine must know about the model's input and output.
 
-    `classes` are those of a multiclass label, in the order of their probabilities.
+    `classes` are those of a multiclass label, in the order of their probabilities; `spine` is the published
+    table of those asked about, if there is one.
     """
 
     model: str
@@ -53,6 +54,7 @@ class Contract:
     features: tuple[Feature, ...]
     online_tables: tuple[str, ...]
     classes: tuple[str, ...] = ()
+    spine: str | None = None
 
     @classmethod
     def learn(
@@ -85,6 +87,7 @@ class Contract:
             features=features,
             online_tables=definition.online_tables,
             classes=classes,
+            spine=definition.spine,
         )
 
     @property

@@ -45,7 +45,8 @@ class FeatureDefinition:
     """A feature table, one row per `key` and `prediction_at`.
 
     `request` are the columns of relation `request` that `online_sql` reads, `online_tables` the tables it
-    reads in schema `online`; `batch_sql` is the model's text before compilation.
+    reads in schema `online`; `batch_sql` is the model's text before compilation. `spine` is the table of
+    those asked about, where it is published: with rows of coming days it tells who can be asked about next.
     """
 
     table: str
@@ -56,6 +57,7 @@ class FeatureDefinition:
     online_sql: str
     batch_sql: str
     online_tables: tuple[str, ...]
+    spine: str | None = None
 
     @property
     def sql_sha256(self) -> str:
@@ -71,13 +73,7 @@ class FeatureDefinition:
         node = _model(manifest, table)
         parents = [manifest["nodes"].get(name) for name in node["depends_on"]["nodes"]]
         models = [parent for parent in parents if parent]
-        spines = [parent for parent in models if {"entity", "key"} <= set(_meta(parent))]
-        if len(spines) != 1:
-            found = ", ".join(repr(spine["name"]) for spine in spines) or "none"
-            raise ManifestUnfit(
-                table, f"must read one table with meta 'entity' and 'key' (its spine); it reads {found}"
-            )
-        spine = spines[0]
+        spine = _spine(manifest, table)
         entity, key = str(_meta(spine)["entity"]), str(_meta(spine)["key"])
         if key != f"{entity}_id":
             raise ManifestUnfit(spine["name"], f"meta 'key' must be '{entity}_id'; it is {key!r}")
@@ -91,15 +87,32 @@ class FeatureDefinition:
             online_sql=online_sql,
             batch_sql=str(node["raw_code"]),
             online_tables=_online_tables(table, online_sql, [m["name"] for m in models if m is not spine]),
+            spine=str(spine["name"]) if _meta(spine).get("publish") else None,
         )
 
 
 def spine_relation(manifest: Mapping[str, Any], table: str) -> str:
     """The relation that a feature table's requests are in; raises ManifestUnfit when there is no such."""
+    return str(_spine(manifest, table)["relation_name"])
+
+
+def published_spine(manifest: Mapping[str, Any], table: str) -> str | None:
+    """The table of a feature table's requests where it is published, else None."""
+    spine = _spine(manifest, table)
+    return str(spine["name"]) if _meta(spine).get("publish") else None
+
+
+def _spine(manifest: Mapping[str, Any], table: str) -> Mapping[str, Any]:
     node = _model(manifest, table)
     parents = [manifest["nodes"].get(name) for name in node["depends_on"]["nodes"]]
-    spine = next(parent for parent in parents if parent and {"entity", "key"} <= set(_meta(parent)))
-    return str(spine["relation_name"])
+    spines = [parent for parent in parents if parent and {"entity", "key"} <= set(_meta(parent))]
+    if len(spines) != 1:
+        found = ", ".join(repr(spine["name"]) for spine in spines) or "none"
+        raise ManifestUnfit(
+            table, f"must read one table with meta 'entity' and 'key' (its spine); it reads {found}"
+        )
+    found_one: Mapping[str, Any] = spines[0]
+    return found_one
 
 
 def columns_of(manifest: Mapping[str, Any], table: str) -> tuple[Column, ...]:

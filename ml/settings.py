@@ -30,6 +30,11 @@ class Settings:
         return Path(os.environ.get("HEADWATER_PREDICTION_LOG") or self.home / "prediction_log").resolve()
 
     @property
+    def batch_predictions(self) -> Path:
+        """Where batches of predictions are kept, a folder a model."""
+        return self.home / "batch_predictions"
+
+    @property
     def keys(self) -> Path:
         """The keys of those who may ask the endpoint; variable HEADWATER_KEYS names another file."""
         return Path(os.environ.get("HEADWATER_KEYS") or self.home / "keys.json").resolve()

@@ -240,6 +240,30 @@ def backtest(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.Assets
     return _backtest
 
 
+def batch_predictions(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
+    """Those that can be asked about next; made after all else in a run, so that a new champion is asked."""
+
+    @dg.asset(
+        **shown.of("batch_predictions", "parquet"),
+        deps=tables,
+        output_required=False,
+        op_tags={"dagster/priority": "-100"},
+    )
+    def _batch_predictions(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
+        """What the champion says now of those asked about next; features and scores are the endpoint's."""
+        made = steps.predict_coming(platform)
+        if made is None:
+            yield dg.AssetObservation(context.asset_key, metadata={"waits": "there is no champion yet"})
+            return
+        yield dg.MaterializeResult(
+            value={"path": str(made.path)},
+            data_version=dg.DataVersion(f"{made.batch.version[:16]}-{made.batch.edition}"),
+            metadata=metadata.of_batch(made),
+        )
+
+    return _batch_predictions
+
+
 def endpoint(shown: Shown) -> dg.AssetSpec:
     """The live service, which no run makes: it follows the ledger by itself."""
     return dg.AssetSpec(

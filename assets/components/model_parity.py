@@ -15,6 +15,7 @@ from assets.resources import Platform
 from ml import packaging
 from ml.bundle import Bundle
 from ml.candidate_server import serve
+from ml.coming import as_json_value
 from ml.feature_definition import FeatureDefinition, spine_relation
 from ml.lake.published import Edition
 from ml.online import OnlineStore
@@ -102,16 +103,9 @@ def _asked(
             f"select {listed} from {relation} where day between ? and ?", [days[0], days[-1]]
         ).fetchall()
     return {
-        (key, at): {name: _told(value) for name, value in zip(names, values, strict=True)}
+        (key, at): {name: as_json_value(value) for name, value in zip(names, values, strict=True)}
         for key, at, *values in found
     }
-
-
-def _told(value: Any) -> Any:
-    """As a request says it: times with their zone."""
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC).isoformat()
-    return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 def _naive(at: datetime | None) -> datetime | None:

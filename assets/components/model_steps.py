@@ -7,7 +7,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
 
 from assets.compiled_tables import compiled_lineage
 from assets.components.model_parity import prove
@@ -18,11 +21,13 @@ from ml import canonical, card, gate, packaging, promotion, report, retrain
 from ml.backtest import Backtest, Fold, backtest
 from ml.baseline import fit_baseline
 from ml.bundle import Bundle
+from ml.coming import Batch, coming, predict
 from ml.declaration import ModelDeclaration
 from ml.errors import MadeByOtherEngine, OtherCodeNow
 from ml.evaluation import Evaluation, evaluate
 from ml.feature_definition import FeatureDefinition
 from ml.gathering import Witness, environment_now, gather, keep_edition, seal
+from ml.online import OnlineStore
 from ml.parity import Parity
 from ml.plots import Picture, draw
 from ml.plots_backtest import draw_backtest
@@ -35,6 +40,7 @@ from ml.training import Found, found_for, train
 from ml.training_set import Manifest, TrainingSet, assemble, rows_for, train_rows_now
 
 ACTOR = "dagster"
+_BATCHES_KEPT = 30
 Value = dict[str, Any]
 
 
@@ -66,6 +72,14 @@ class Backtested:
     backtest: Backtest
     pictures: Mapping[str, Picture]
     uri: str
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A batch of predictions, and its file."""
+
+    batch: Batch
+    path: Path
 
 
 @dataclass(frozen=True)
@@ -243,6 +257,28 @@ class Steps:
         if decision.promote:  # before it is: a version ever promoted has its tag, wherever this is killed
             keep_edition(platform.published(), bundle, reference["edition"])
         return promotion.settle(ledger, registry, bundle, evaluation, decision, actor=ACTOR), proven
+
+    def predict_coming(self, platform: Platform) -> Predicted | None:
+        """Ask the champion about the rows of the spine that are still to come, and keep what it says.
+
+        None while there is no champion. The newest batches are kept.
+        """
+        now = platform.ledger().champion(self.declaration.name)
+        if now is None:
+            return None
+        published, bundle = platform.published(), platform.registry().get(self.declaration.name, now.version)
+        edition = published.edition()
+        store = OnlineStore.from_published(published, edition, bundle.contract.online_tables)
+        batch = predict(bundle, store, coming(published, edition, bundle.contract, store))
+        folder = platform.settings.batch_predictions / self.declaration.name
+        path = folder / f"{batch.edition:08}-{batch.version[:12]}.parquet"
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}")
+        pq.write_table(batch.rows, partial, compression="zstd")
+        partial.replace(path)
+        for old in sorted(folder.glob("*.parquet"))[:-_BATCHES_KEPT]:
+            old.unlink()
+        return Predicted(batch, path)
 
     def pack(self, platform: Platform, version: str) -> packaging.PackedBento:
         """Build the Bento of a version, with the online tables of the newest edition beside it."""

@@ -16,7 +16,7 @@ from assets.dbt_runner import DbtRunner
 from assets.table_code import project_code
 from ml.declaration import ModelDeclaration
 from ml.errors import DeclarationRefused, Problem, nearest
-from ml.feature_definition import columns_of
+from ml.feature_definition import columns_of, published_spine
 from ml.places import declaration_files, declarations
 from ml.settings import Settings
 
@@ -84,9 +84,17 @@ class PredictionModel(dg.Component):
                 make.champion(steps, shown),
                 make.bento(steps, shown),
                 make.endpoint(shown),
+                *self._coming(steps, shown, runner),
                 *([make.backtest(steps, shown, tables)] if declaration.backtest else []),
             ]
         )
+
+    def _coming(self, steps: Steps, shown: make.Shown, runner: DbtRunner) -> list[dg.AssetsDefinition]:
+        """Predictions of those to come, where the table that tells of them is published."""
+        spine = published_spine(runner.manifest, self.declared.features.table)
+        if spine is None:
+            return []
+        return [make.batch_predictions(steps, shown, _keys(runner, (spine, self.declared.features.table)))]
 
     def _refuse_unknown_tables(self, runner: DbtRunner) -> None:
         tables = [node["name"] for node in tables_of(runner.manifest)]
