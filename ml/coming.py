@@ -35,19 +35,19 @@ class Batch:
     rows: pa.Table
 
 
-def coming(published: "Published", edition: "Edition", contract: Contract, store: OnlineStore) -> pa.Table:
-    """Rows of the spine that are asked about after the newest known fact, by time and key.
+def coming(published: "Published", edition: "Edition", bundle: Bundle) -> pa.Table:
+    """Rows of the spine after the newest day that has features, by time and key: whose outcome is still open.
 
     Columns are the key, `prediction_at` and those of a request. No row where no spine is published.
     """
+    contract = bundle.contract
     names = [contract.key, _AT, *(column.name for column in contract.request)]
-    if contract.spine is None or contract.spine not in edition.snapshots or store.as_of is None:
+    computed = published.days(bundle.declaration.features.table, edition)
+    if contract.spine is None or contract.spine not in edition.snapshots or not computed:
         return pa.table({name: pa.array([], pa.null()) for name in names})
-    after = store.as_of.astimezone(UTC).replace(tzinfo=None)
-    first = after.date() - timedelta(days=1)  # a local day may begin before the UTC one
-    rows = published.read(contract.spine, edition=edition, columns=["day", *names], first_day=first)
-    rows = rows.filter(pc.greater(rows[_AT].cast(pa.timestamp("us")), pa.scalar(after, pa.timestamp("us"))))
-    return rows.select(names).sort_by([(_AT, "ascending"), (contract.key, "ascending")])
+    first = computed[-1] + timedelta(days=1)
+    rows = published.read(contract.spine, edition=edition, columns=names, first_day=first)
+    return rows.sort_by([(_AT, "ascending"), (contract.key, "ascending")])
 
 
 def predict(bundle: Bundle, store: OnlineStore, rows: pa.Table, threads: int = 0) -> Batch:

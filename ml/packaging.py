@@ -31,7 +31,7 @@ _BUILD = """\
 service = "services.service:Predictor"
 name = "{model}"
 description = "file:README.md"
-include = ["ml/**/*.py", "services/*", "bundle/*", "online/*", "{digest}"]
+include = ["ml/**/*.py", "services/*", "services/page/*", "bundle/*", "online/*", "{digest}"]
 """
 _README = """\
 # {model} {version}

@@ -4,6 +4,7 @@ Speaks HTTP only; what to reply is the endpoint's matter.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,25 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_LOG = logging.getLogger("bentoml.headwater")
+_CSP = (
+    b"default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; "
+    b"img-src 'self' data:; frame-ancestors 'none'"
+)
 # BentoML's own page at / loads a tracker from elsewhere; ours shows the same document and loads nothing.
-_PAGE = Reply(200, "text/html; charset=utf-8", (Path(__file__).parent / "page.html").read_bytes())
+_FOLDER = Path(__file__).parent / "page"
+_PAGES = {
+    path: Reply(
+        200, f"{kind}; charset=utf-8", (_FOLDER / name).read_bytes(), ((b"content-security-policy", _CSP),)
+    )
+    for path, name, kind in (
+        ("/", "index.html", "text/html"),
+        ("/docs", "docs.html", "text/html"),
+        ("/page.css", "page.css", "text/css"),
+        ("/page.js", "page.js", "text/javascript"),
+        ("/parts.js", "parts.js", "text/javascript"),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -35,15 +53,17 @@ class Rule:
 
 
 _OURS = {
-    "/": Rule("GET", None),
+    **dict.fromkeys(_PAGES, Rule("GET", None)),
     "/readyz": Rule("GET", None),
     "/predict": Rule("POST", "predict"),
     "/score": Rule("POST", "predict"),
     "/model": Rule("GET", "predict"),
+    "/coming": Rule("GET", "predict"),
+    "/about": Rule("GET", "predict"),
     "/receipt": Rule("GET", "receipts"),
 }
 # And the name of a model, without which it is the packed one; or the id of an answer.
-_NAMED = ("/predict/", "/score/", "/model/", "/readyz/", "/receipt/")
+_NAMED = ("/predict/", "/score/", "/model/", "/coming/", "/about/", "/readyz/", "/receipt/")
 _BENTOMLS = {
     "/livez": Rule("GET", None),
     "/healthz": Rule("GET", None),
@@ -88,6 +108,11 @@ class Edge:
             reply = self._endpoint.refused(refusal)
         except Disconnected:
             return
+        except Exception:  # noqa: BLE001  the caller learns that it failed, the log why
+            _LOG.exception("a request to %s failed", path)
+            reply = self._endpoint.refused(
+                RequestRefused(Kind.FAILED, "This is not the fault of the request.")
+            )
         await _send(reply, rule.method if rule else "GET", send)
 
     async def _reply(self, path: str, rule: Rule, named: str | None, scope: Scope, receive: Receive) -> Reply:
@@ -98,8 +123,10 @@ class Edge:
             return await self._aside(self._endpoint.receipt, named or "")
         if named is not None:
             self._endpoint.refuse_unknown(named)
-        if path == "/":
-            return _PAGE
+        if path in _PAGES:
+            return _PAGES[path]
+        if path in _READ:
+            return await self._aside(_READ[path], self._endpoint, named)
         if path in _DESCRIBED:
             return _DESCRIBED[path](self._endpoint, named)
         answer = self._endpoint.predict if path == "/predict" else self._endpoint.score
@@ -126,6 +153,7 @@ class Edge:
         return await _body(receive, limit)
 
 
+_READ = {"/coming": Endpoint.coming, "/about": Endpoint.about}
 _DESCRIBED = {"/model": Endpoint.describe, "/readyz": Endpoint.readiness}
 
 

@@ -33,6 +33,7 @@ from services.settings import ServingSettings
 
 if TYPE_CHECKING:
     from services.others import Others
+    from services.telling import Telling
 
 _LOG = logging.getLogger("bentoml.headwater")
 _encode = msgspec.json.Encoder().encode
@@ -60,6 +61,7 @@ class Endpoint:
         self.access = Access.of(settings.host, settings.keys, settings.keys_named)
         self.threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="predict")
         self._others: Others | None = None
+        self._telling: Telling | None = None
         self._logged: Logged | None = None
         self._ids: Ids | Logged = Ids()
         self._attempts = Attempts(metrics.failed)
@@ -89,6 +91,9 @@ class Endpoint:
             self._own.follow(project, self.settings)
             self._others = Others(project, self.settings, self._names, self._add, self._attempts)
             self._others.start()
+            from services.telling import Telling
+
+            self._telling = Telling(project)
         # BentoML's timers and half a million loaded objects made collections of 120 to 220 ms.
         gc.collect()
         gc.freeze()
@@ -169,6 +174,18 @@ class Endpoint:
         told["models"] = sorted(self.models)
         told["log"] = self._logged.state if self._logged else None
         return Reply(200, "application/json", msgspec.json.encode(told))
+
+    def coming(self, model: str | None = None) -> Reply:
+        """Who can be asked about next, by time; nobody where no project is followed."""
+        serving = self._serving(model)
+        told = self._telling.coming(serving) if self._telling else []
+        return Reply(200, "application/json", _encode({"coming": told}))
+
+    def about(self, model: str | None = None) -> Reply:
+        """The model's card and history, as far as a project is followed that knows them."""
+        serving = self._serving(model)
+        known = self._telling.about(serving) if self._telling else {"card": None, "history": []}
+        return Reply(200, "application/json", _encode(known))
 
     def readiness(self, model: str | None = None) -> Reply:
         """A 200 while the model's features are no older than declared, else a 503."""

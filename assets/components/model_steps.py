@@ -269,7 +269,7 @@ class Steps:
         published, bundle = platform.published(), platform.registry().get(self.declaration.name, now.version)
         edition = published.edition()
         store = OnlineStore.from_published(published, edition, bundle.contract.online_tables)
-        batch = predict(bundle, store, coming(published, edition, bundle.contract, store))
+        batch = predict(bundle, store, coming(published, edition, bundle))
         folder = platform.settings.batch_predictions / self.declaration.name
         path = folder / f"{batch.edition:08}-{batch.version[:12]}.parquet"
         folder.mkdir(parents=True, exist_ok=True)
