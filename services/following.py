@@ -114,14 +114,14 @@ class Follower:
         bundle = self._registry.get(serving.bundle.model, version, self._settings.max_model_bytes)
         if bundle.model != serving.bundle.model:
             raise SelfTestFailed(bundle.model, version, f"it was stored as {serving.bundle.model!r}")
-        broken = broken_promises(serving.bundle.contract, bundle.contract)
-        # Who goes back on purpose wants the version before, whatever callers have learned to send since.
-        if broken and champion.kind != "rolled_back":
-            raise PromisesBroken(bundle.model, version, broken)
         store = serving.store
         if edition and not _holds(store, bundle, edition):
             store = self._load(bundle, edition)
         taken = Serving.assemble(bundle, store, self._settings.max_instances, self._settings.ahead)
+        broken = broken_promises(serving.bundle.contract, bundle.contract)
+        # Who goes back on purpose wants the version before, whatever callers have learned to send since.
+        if broken and champion.kind != "rolled_back":
+            raise PromisesBroken(bundle.model, version, broken)
         taken.refuse_slow(self._settings.max_row_ms)
         self._take(taken, "model")
 

@@ -48,7 +48,7 @@ function showModel() {
   const { name, version } = described.model
   document.title = `${words(name)}: predictions`
   at("title").textContent = words(name)
-  at("subtitle").textContent = `${described.label} of each ${described.entity}, by version ${short(version)}`
+  at("subtitle").textContent = `“${words(described.label)}” of each ${words(described.entity)}, by version ${short(version)}`
   const names = described.models
   at("models-label").hidden = names.length < 2
   at("models").replaceChildren(...names.map((one) => element("option", one === name ? { value: one, selected: "" } : { value: one }, words(one))))
@@ -122,7 +122,7 @@ function showAbout(about) {
     element("td", {}, element("code", {}, short(one.version))), element("td", {}, one.reason ?? "")))
   const heads = ["When", "What", "Version", "Why"]
   at("history").replaceChildren(rows.length
-    ? element("table", {}, element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))), element("tbody", {}, ...rows))
+    ? element("table", { class: "history" }, element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))), element("tbody", {}, ...rows))
     : element("p", { class: "quiet" }, "No ledger is followed."))
   at("card").replaceChildren(about.card ? card(about.card) : element("p", { class: "quiet" }, "No card is known here."))
 }
@@ -136,7 +136,7 @@ function showAnswer(answer) {
       element("table", {}, element("tbody", {}, ...shares.map(([name, share]) => element("tr", {}, element("td", {}, name), element("td", {}, `${(100 * share).toFixed(1)} %`))))))
   } else if (described.task === "binary") {
     const share = 100 * prediction.score
-    made.append(element("p", { class: "score" }, `${share.toFixed(1)} %`), element("p", {}, `probability of ${words(described.label)}`),
+    made.append(element("p", { class: "score" }, `${share.toFixed(1)} %`), element("p", {}, `probability of “${words(described.label)}”`),
       element("div", { class: "meter", "aria-hidden": "true" }, element("span", { style: `width: ${share}%` })))
   } else {
     made.append(element("p", { class: "score" }, String(+(prediction.prediction ?? prediction.score).toPrecision(6))), element("p", {}, words(described.label)))

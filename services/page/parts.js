@@ -22,7 +22,7 @@ export function reasons(explanation, isOdds, most = 12) {
     const unit = part.unit && part.value !== null ? ` ${part.unit}` : ""
     return element("tr", {},
       element("td", {}, element("strong", {}, part.feature.replaceAll("_", " ")), ` ${shownValue(part.value)}${unit}`),
-      element("td", {}, told), element("td", { "aria-hidden": "true", style: "width: 30%" }, bar))
+      element("td", {}, told), element("td", { "aria-hidden": "true", class: "plot" }, bar))
   })
   const rest = explanation.parts.slice(most)
   const heads = ["Feature", isOdds ? `Odds of ${explanation.of}` : `Adds to ${explanation.of}`, ""]
@@ -83,7 +83,7 @@ export function steps(receipt) {
     element("td", {}, step.what), element("td", {}, element("code", {}, step.name)), element("td", {}, step.reason)))
   const heads = ["Verdict", "Step", "What", "Why"]
   return element("details", { open: "" }, element("summary", {}, `${receipt.steps.length} steps, each held against what it names`),
-    element("table", {}, element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))), element("tbody", {}, ...rows)))
+    element("table", { class: "steps" }, element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))), element("tbody", {}, ...rows)))
 }
 
 function inline(text) {

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from tests.live.project import Project, ask, wait_for
@@ -65,6 +66,16 @@ def test_an_answer_is_walked_down_to_the_raw_files(project: Project) -> None:
     }
     over_http = ask(f"{project.endpoint}/receipt/{answer_id}")
     assert (over_http.status, over_http.body["steps"]) == (200, told["steps"])
+
+
+def test_flights_to_come_are_predicted_as_the_endpoint_says(project: Project) -> None:
+    (file,) = (project.home / "batch_predictions" / "late_arrival").glob("*.parquet")
+    batch = pq.read_table(file)
+    listed = ask(f"{project.endpoint}/coming").body["coming"]
+    assert [one["key"] for one in listed] == batch["flight_id"].to_pylist()[: len(listed)]
+    told = project.predict([one["instance"] for one in listed]).body["predictions"]
+    assert [one["score"] for one in told] == batch["score"].to_pylist()[: len(listed)]
+    assert len(listed) == 500 < batch.num_rows
 
 
 def test_the_command_line_asks_and_names_a_wrong_field(project: Project) -> None:

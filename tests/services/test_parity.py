@@ -119,7 +119,10 @@ def _stale(packed: Path, _: Bundle) -> None:
 
 def _other_trees(packed: Path, bundle: Bundle) -> None:
     trees = toy.bundle(seed=9).files["trees.txt"]
-    Bundle({**bundle.files, "trees.txt": trees}).write(packed / "bundle")
+    # Without the rows that it is tested by when it is loaded: the gate must see it by itself.
+    files = {name: content for name, content in bundle.files.items() if name != "samples.json"}
+    (packed / "bundle" / "samples.json").unlink()
+    Bundle({**files, "trees.txt": trees}).write(packed / "bundle")
 
 
 SPEED = {"speed_mean_kmh"}

@@ -19,7 +19,7 @@ from ml.scoring import Scorer
 from services.features import Asked
 from services.openapi import document
 from services.problems import Kind, RequestRefused
-from services.serving import More, Serving
+from services.serving import Serving
 from tests.services import toy
 
 EDITION = Edition(1, datetime(2024, 3, 6), {"int_zone_speed": 7})
@@ -144,35 +144,6 @@ def test_values_that_no_feature_has_are_named(serving: Serving, row: dict[str, A
     assert said in refused.value.detail
 
 
-@pytest.mark.parametrize("engine", sorted(ENGINES))
-@pytest.mark.parametrize("task", sorted(toy.TASKS))
-def test_an_explanation_adds_up_to_the_score(task: str, engine: str) -> None:
-    bundle = toy.bundle(1, task, engine)
-    serving = Serving.assemble(bundle, store(toy.zone_speed()), 1000, timedelta(days=7))
-    body = msgspec.json.encode({"instances": [toy.instance(), toy.instance(3, zone_id="airport")]})
-    predicted = serving.predict(body, More(explain=True, features=True)).body["predictions"]
-    for plain, told in zip(serving.predict(body).body["predictions"], predicted, strict=True):
-        explanation = told.pop("explanation")
-        features, coded = told.pop("features"), told.pop("coded")
-        assert told == plain
-        assert explanation.base + sum(part.adds for part in explanation.parts) == pytest.approx(
-            explanation.raw
-        )
-        assert [abs(part.adds) for part in explanation.parts] == sorted(
-            (abs(part.adds) for part in explanation.parts), reverse=True
-        )
-        assert {part.feature: part.value for part in explanation.parts}.items() <= features.items()
-        assert len(coded) == len(features) == 4
-        if task == "binary":
-            assert 1 / (1 + np.exp(-explanation.raw)) == pytest.approx(told["score"])
-        elif task != "multiclass":
-            assert explanation.raw == pytest.approx(told.get("score", told.get("prediction")))
-        else:
-            assert explanation.of == told["prediction"]
-        speed = next(part for part in explanation.parts if part.feature == "speed_mean_kmh")
-        assert speed.says.startswith(f"speed_mean_kmh is {features['speed_mean_kmh']:.4g} km/h: ")
-
-
 def test_nothing_known_later_is_used(serving: Serving) -> None:
     later = toy.zone_speed()
     known = later.column("known_at").to_pylist()
@@ -223,6 +194,7 @@ def test_a_bundle_whose_sql_loses_rows_fails_its_self_test(bundles: Mapping[str,
 def test_a_score_that_is_no_probability_fails_the_self_test(bundles: Mapping[str, Bundle]) -> None:
     files = dict(bundles["first"].files)
     files["trees.txt"] = files["trees.txt"].replace(b"objective=binary sigmoid:1", b"objective=regression")
+    del files["samples.json"]
     with pytest.raises(SelfTestFailed, match="no probabilities"):
         Serving.assemble(Bundle(files), store(toy.zone_speed()), 1000, timedelta(days=7))
 
@@ -287,6 +259,7 @@ def test_a_prediction_that_is_no_number_fails_the_self_test() -> None:
     model["columns"][3]["mean"] = 1e308
     model["columns"][3]["slope"] = [1e308]
     files["coefficients.json"] = json.dumps(model).encode()
+    del files["samples.json"]
     with np.errstate(over="ignore"), pytest.raises(SelfTestFailed, match="no numbers"):
         Serving.assemble(Bundle(files), store(toy.zone_speed()), 1000, timedelta(days=7))
 

@@ -171,7 +171,8 @@ def test_fifty_champions_in_turn_fail_no_request(world: World) -> None:
     assert {version for version, _ in load.told} == set(offline)
     assert dict(list(load.told)) == offline and len(load.told) == len(offline)
     print(f"\n{sum(load.statuses.values()):,} requests, all 200; a swap took {sorted(took)[len(took) // 2]:.2f} s, at most {max(took):.2f} s; workers grew from {resident[4] / 2**20:.0f} to {resident[-1] / 2**20:.0f} MB")  # fmt: skip  # noqa: E501, T201
-    assert resident[-1] < 1.1 * resident[4]
+    assert resident[-1] < 1.2 * resident[4]  # once a model of 34 MB was looked at, some of its room stays
+    assert resident[-1] < 1.05 * resident[-10]
 
 
 def test_each_process_wrote_what_it_loaded(world: World) -> None:
