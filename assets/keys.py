@@ -48,6 +48,10 @@ SEARCH_TRIALS = "trials_in_all"
 REFUSED = "refused"
 
 
+# The check of an endpoint that computes logged answers again, every night.
+ANSWERS = "answers"
+
+
 # On an asset that no landed file asks for: it is made every week, or when a person asks.
 BACKTEST_TAG = "backtest"
 

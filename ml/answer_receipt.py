@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 
 from ml import canonical
+from ml.answers_again import feature_fault, score_fault
 from ml.bundle import Bundle
 from ml.canonical import digest
 from ml.errors import HeadwaterError
@@ -24,10 +24,8 @@ from ml.prediction_log.reading import find
 from ml.provenance import FILE
 from ml.registry import Registry
 from ml.reproduction import Reproduction, reproduction
-from ml.row_scoring import RowCoder, RowScorer
 from ml.settings import Settings
 from ml.sources import kept
-from ml.verification import read
 
 Verdict = Literal["verified", "failed", "not checked"]
 _SQL_SHA256 = "feature_sql_sha256"
@@ -71,7 +69,13 @@ def _steps(settings: Settings, rows: pa.Table) -> Iterator[Step]:
     except HeadwaterError as failure:
         yield Step("model", f"{model} {version}", "failed", str(failure))
         return
-    yield _score(bundle, rows)
+    fault = score_fault(bundle, rows)
+    name = f"of {rows.num_rows} rows"
+    yield (
+        Step("score", name, "failed", fault)
+        if fault
+        else Step("score", name, "verified", "computed again from the logged features")
+    )
     yield from _features(settings, bundle, rows)
     yield Step("model", f"{model} {version}", "verified", "all its files have the digests that name it")
     yield _crowned(settings, bundle)
@@ -82,25 +86,6 @@ def _steps(settings: Settings, rows: pa.Table) -> Iterator[Step]:
     with reproduction(settings, bundle, is_kept=True) as made:
         yield from _training(made)
         yield from _files(made)
-
-
-def _score(bundle: Bundle, rows: pa.Table) -> Step:
-    """The logged scores against those of the logged values of features."""
-    try:
-        names = _feature_names(rows)
-        values = pa.Table.from_batches([pa.RecordBatch.from_struct_array(rows["values"].combine_chunks())])
-        types = {name: values.schema.field(name).type for name in names}
-        coder = RowCoder(bundle.contract, types)
-        told = list(zip(*(values[name].to_pylist() for name in names), strict=True))
-        found = RowScorer(read(bundle)).score(coder.matrix(told))
-    except HeadwaterError as failure:
-        return Step("score", f"of {rows.num_rows} rows", "failed", str(failure))
-    logged = np.array(rows["score"].to_pylist(), dtype=np.float64)
-    if found.tobytes() == logged.tobytes():
-        return Step(
-            "score", f"of {rows.num_rows} rows", "verified", "computed again from the logged features"
-        )
-    return Step("score", f"of {rows.num_rows} rows", "failed", f"computed again it is {found.tolist()}")
 
 
 def _features(settings: Settings, bundle: Bundle, rows: pa.Table) -> Iterator[Step]:
@@ -120,43 +105,10 @@ def _features(settings: Settings, bundle: Bundle, rows: pa.Table) -> Iterator[St
     except FileNotFoundError as gone:
         yield Step("features", name, "not checked", f"its online tables are kept no more: {gone}")
         return
-    yield _compared(bundle, store, rows, name)
+    fault = feature_fault(bundle, store, rows)
+    same = "computed again by their SQL over the same online tables"
+    yield Step("features", name, "failed", fault) if fault else Step("features", name, "verified", same)
     yield _behind(settings, bundle, edition)
-
-
-def _compared(bundle: Bundle, store: OnlineStore, rows: pa.Table, name: str) -> Step:
-    request = _request(bundle, rows)
-    found = store.features(request, bundle.feature_sql)
-    logged = rows["values"].to_pylist()
-    for feature in bundle.contract.features:
-        then = [one[feature.name] for one in logged]
-        now = found[feature.name].to_pylist()
-        if [_plain(one) for one in then] != [_plain(one) for one in now]:
-            reason = f'"{feature.name}" was {then}, and by its SQL over that edition is {now}'
-            return Step("features", name, "failed", reason)
-    return Step("features", name, "verified", "computed again by their SQL over the same online tables")
-
-
-def _request(bundle: Bundle, rows: pa.Table) -> pa.Table:
-    """Relation `request` of the logged body."""
-    import json
-    from datetime import date, datetime
-
-    instances = json.loads(rows["request"][0].as_py())["instances"]
-    columns: dict[str, Any] = {"request_row": pa.array(range(len(instances)), pa.int32())}
-    for column in bundle.contract.request:
-        given = [one.get(column.name) for one in instances]
-        if column.kind == "timestamp":
-            times = [None if one is None else datetime.fromisoformat(one).astimezone(UTC) for one in given]
-            columns[column.name] = pa.array(
-                [None if one is None else one.replace(tzinfo=None) for one in times], pa.timestamp("us")
-            )
-        elif column.kind == "date":
-            days = [None if one is None else date.fromisoformat(one) for one in given]
-            columns[column.name] = pa.array(days, pa.date32())
-        else:
-            columns[column.name] = pa.array(given, _STORED[column.kind])
-    return pa.table(columns)
 
 
 def _behind(settings: Settings, bundle: Bundle, edition: Edition) -> Step:
@@ -242,22 +194,9 @@ def _answer(rows: pa.Table) -> dict[str, Any]:
     }
 
 
-def _feature_names(rows: pa.Table) -> list[str]:
-    return str((rows.schema.metadata or {})[b"features"].decode()).split(",")
-
-
 def _sources(bundle: Bundle) -> set[str]:
     from ml.provenance import Provenance
 
     if FILE not in bundle.files:
         return set()
     return set(Provenance.from_json(bundle.files[FILE]).origins.ground.files)
-
-
-def _plain(value: Any) -> str:
-    """What makes two values the same to the bit; a number of another width is the same number."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return repr(float(value)) if is_number else repr(value)
-
-
-_STORED = {"integer": pa.int64(), "real": pa.float64(), "boolean": pa.bool_(), "text": pa.string()}

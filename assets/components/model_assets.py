@@ -11,7 +11,7 @@ import dagster as dg
 
 from assets.components import model_metadata as metadata
 from assets.components.model_steps import Steps
-from assets.keys import BACKTEST_TAG, REFUSED, STALE_TAG, is_automated, model_key
+from assets.keys import ANSWERS, BACKTEST_TAG, REFUSED, STALE_TAG, is_automated, model_key
 from assets.resources import Platform
 from ml.errors import MadeByOtherCode
 from ml.gate import Decision
@@ -262,6 +262,31 @@ def batch_predictions(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> 
         )
 
     return _batch_predictions
+
+
+def answers(steps: Steps, shown: Shown) -> dg.AssetChecksDefinition:
+    """Whether the endpoint told what the training path tells; made every night with the proofs."""
+
+    @dg.asset_check(
+        name=ANSWERS,
+        asset=shown.key("endpoint"),
+        description=(
+            "Of the answers logged yesterday and today a sample is computed again: scores from the logged "
+            "features, features by their SQL over the online tables as they were. All are equal to the bit."
+        ),
+    )
+    def _answers(platform: Platform) -> dg.AssetCheckResult:
+        found = steps.answers_again(platform)
+        told = f"{found.n_answers:,} answers with {found.n_rows:,} rows computed again"
+        if found.gone:
+            told += f"; of {len(found.gone)} groups model or online tables are kept no more"
+        return dg.AssetCheckResult(
+            passed=not found.faults,
+            description="; ".join(found.faults) or told,
+            metadata={"answers": found.n_answers, "rows": found.n_rows, "kept no more": found.gone[:5]},
+        )
+
+    return _answers
 
 
 def endpoint(shown: Shown) -> dg.AssetSpec:

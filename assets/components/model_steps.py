@@ -6,7 +6,7 @@ No Dagster events here, and no maths: `ml` does the work.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from assets.dbt_runner import DbtRunner
 from assets.resources import Platform
 from assets.table_code import canonical_sql, project_code
 from ml import canonical, card, gate, packaging, promotion, report, retrain
+from ml.answers_again import Again, answers_again
 from ml.backtest import Backtest, Fold, backtest
 from ml.baseline import fit_baseline
 from ml.bundle import Bundle
@@ -257,6 +258,12 @@ class Steps:
         if decision.promote:  # before it is: a version ever promoted has its tag, wherever this is killed
             keep_edition(platform.published(), bundle, reference["edition"])
         return promotion.settle(ledger, registry, bundle, evaluation, decision, actor=ACTOR), proven
+
+    def answers_again(self, platform: Platform) -> Again:
+        """Compute a sample of the answers logged yesterday and today again."""
+        today = datetime.now(UTC).date()
+        days = [today - timedelta(days=1), today]
+        return answers_again(platform.settings, self.declaration.name, days)
 
     def predict_coming(self, platform: Platform) -> Predicted | None:
         """Ask the champion about the rows of the spine that are still to come, and keep what it says.

@@ -86,7 +86,8 @@ class PredictionModel(dg.Component):
                 make.endpoint(shown),
                 *self._coming(steps, shown, runner),
                 *([make.backtest(steps, shown, tables)] if declaration.backtest else []),
-            ]
+            ],
+            asset_checks=[make.answers(steps, shown)],
         )
 
     def _coming(self, steps: Steps, shown: make.Shown, runner: DbtRunner) -> list[dg.AssetsDefinition]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import dagster as dg
 
 from assets.dbt_runner import DbtRunner
+from assets.keys import ANSWERS
 from assets.table_code import project_code
 from assets.table_proofs import PROOFS, Moment, Proved, moment
 from ml.errors import HeadwaterError
@@ -28,8 +29,8 @@ def proof_checks(specs: Mapping[str, dg.AssetSpec], runner: DbtRunner) -> list[d
 
 
 def is_proof(check: dg.AssetCheckKey) -> bool:
-    """Whether a check takes a rebuild of the tables."""
-    return check.name in PROOFS
+    """Whether a check is the nightly job's: it takes a rebuild of the tables, or the answers of a day."""
+    return check.name in PROOFS or check.name == ANSWERS
 
 
 def _step(
