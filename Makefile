@@ -52,6 +52,8 @@ lock: .venv/ready ## Resolve the dependencies anew into the lock files
 	$(COMPILE) --upgrade --extra dev -o requirements.lock pyproject.toml
 	$(COMPILE) --no-annotate --group serve -c requirements.lock -o services/requirements.lock
 	$(COMPILE) --no-annotate -o benchmarks/requirements.lock benchmarks/requirements.in
+	$(COMPILE) --no-annotate -o benchmarks/serving/others.lock benchmarks/serving/others.in
+	$(COMPILE) --no-annotate -o benchmarks/serving/mlserver.lock benchmarks/serving/mlserver.in
 
 clean: ## Delete everything that the other commands made
 	@if [ -x $(BIN)/headwater ]; then $(BIN)/headwater down; fi

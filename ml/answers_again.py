@@ -35,7 +35,7 @@ def score_fault(bundle: Bundle, rows: pa.Table) -> str | None:
         names = str((rows.schema.metadata or {})[b"features"].decode()).split(",")
         types = {name: values.schema.field(name).type for name in names}
         told = list(zip(*(values[name].to_pylist() for name in names), strict=True))
-        found = read(bundle).predict(RowCoder(bundle.contract, types).matrix(told), threads=1)
+        found = read(bundle).predict(RowCoder(bundle.contract, types).coded(told)[0], threads=1)
     except HeadwaterError as failure:
         return str(failure)
     logged = np.array(rows["score"].to_pylist(), dtype=np.float64)

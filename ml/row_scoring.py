@@ -17,6 +17,7 @@ from ml.scoring import encode
 
 Scores = NDArray[np.float64]
 Coder = Callable[[Any], int | None]
+Unseen = tuple[int, int, Any]  # place of the row, of the feature, and the value
 
 
 class RowCoder:
@@ -44,32 +45,39 @@ class RowCoder:
             if pa.types.is_floating(types[feature.name])
         ]
 
-    def matrix(self, rows: Sequence[Sequence[Any]]) -> Scores:
-        """Shape (rows, features); raises InfiniteValues naming the column."""
+    def coded(self, rows: Sequence[Sequence[Any]]) -> tuple[Scores, list[Unseen]]:
+        """A matrix of shape (rows, features), and the categories that the model was not trained on.
+
+        Raises InfiniteValues naming the column.
+        """
+        unseen: list[Unseen] = []
         if len(rows) == 1:
             row = rows[0]
             values = [row[place] for place in self.places]
             for place, code in self.coders.items():
-                values[place] = code(values[place])
+                value = values[place]
+                values[place] = coded = code(value)
+                if coded is None and value is not None:
+                    unseen.append((0, place, value))
             found = np.array([values], dtype=np.float64)
         else:
             columns = list(zip(*rows, strict=True))
             found = np.empty((len(rows), len(self.places)))
             for place, at in enumerate(self.places):
                 coder = self.coders.get(place)
-                found[:, place] = columns[at] if coder is None else [coder(value) for value in columns[at]]
+                if coder is None:
+                    found[:, place] = columns[at]
+                    continue
+                codes = [coder(value) for value in columns[at]]
+                found[:, place] = codes
+                if None in codes:
+                    pairs = enumerate(zip(codes, columns[at], strict=True))
+                    unseen += [
+                        (n, place, one) for n, (code, one) in pairs if code is None and one is not None
+                    ]
         if np.isinf(found).any():
             self._refuse_infinite(found)
-        return found
-
-    def unseen(self, rows: Sequence[Sequence[Any]], matrix: Scores) -> list[tuple[int, int, Any]]:
-        """Categories the model was not trained on: place of the row, of the feature, and the value."""
-        found: list[tuple[int, int, Any]] = []
-        for place in self.coders:
-            at = self.places[place]
-            missing = np.isnan(matrix[:, place]).nonzero()[0].tolist()
-            found += [(n, place, rows[n][at]) for n in missing if rows[n][at] is not None]
-        return found
+        return found, unseen
 
     def _refuse_infinite(self, matrix: Scores) -> None:
         for place in self._reals:

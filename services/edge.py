@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from ml.access_keys import Scope as AccessScope
 from ml.errors import nearest
+from services.arrow_body import MEDIA_TYPE as ARROW
 from services.endpoint import Endpoint, Reply
 from services.problems import FieldError, Kind, RequestRefused
 from services.serving import NOTHING_MORE, More
@@ -101,6 +102,8 @@ class Edge:
             if rule.scope and self._endpoint.access.is_needed:
                 self._endpoint.access.check(rule.scope, scope["headers"])
             if path not in _OURS:
+                if path == "/metrics":
+                    self._endpoint.count()
                 await self._app(scope, receive, send)
                 return
             reply = await self._reply(path, rule, named, scope, receive)
@@ -123,38 +126,48 @@ class Edge:
             return await self._aside(self._endpoint.receipt, named or "")
         if named is not None:
             self._endpoint.refuse_unknown(named)
-        if path in _PAGES:
-            return _PAGES[path]
-        if path in _READ:
-            return await self._aside(_READ[path], self._endpoint, named)
-        if path in _DESCRIBED:
-            return _DESCRIBED[path](self._endpoint, named)
-        answer = self._endpoint.predict if path == "/predict" else self._endpoint.score
+        if rule.method == "GET":
+            return await self._told(path, named)
         query = scope.get("query_string")
         more = _more(query) if query else NOTHING_MORE
-        body = await self._body(scope["headers"], receive)
-        if len(body) <= _SMALL_BYTES and not more.explain:
+        is_arrow, limit = self._headers(path, scope["headers"])
+        body = await _body(receive, limit)
+        score = self._endpoint.score_arrow if is_arrow else self._endpoint.score
+        answer = self._endpoint.predict if path == "/predict" else score
+        if len(body) <= _SMALL_BYTES and not (more.explain or is_arrow):
             return answer(body, named, more)
         return await self._aside(answer, body, named, more)
+
+    async def _told(self, path: str, named: str | None) -> Reply:
+        """A page, or what is known; health is never kept waiting by what takes long."""
+        if path in _PAGES:
+            return _PAGES[path]
+        if path == "/readyz":
+            return self._endpoint.readiness(named)
+        return await self._aside(_DESCRIBED[path], self._endpoint, named)
 
     async def _aside(self, act: Callable[..., Reply], *given: Any) -> Reply:
         return await asyncio.get_running_loop().run_in_executor(self._endpoint.threads, act, *given)
 
-    async def _body(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes:
-        limit, declared = self._endpoint.settings.max_body_bytes, b""
+    def _headers(self, path: str, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bool, int]:
+        """Whether the body is an Arrow stream, and how long it may be; raises RequestRefused."""
+        limit, declared, is_arrow = self._endpoint.settings.max_body_bytes, b"", False
         for name, value in headers:
             if name == b"content-type":
                 if value != b"application/json":
-                    _check_media_type(value.decode("latin-1"))
+                    is_arrow = _is_arrow(path, value.decode("latin-1"))
             elif name == b"content-length":
                 declared = value
         if declared.isdigit() and (len(declared) > _SIZE_LIMIT_DIGITS or int(declared) > limit):
             raise _too_large(limit)
-        return await _body(receive, limit)
+        return is_arrow, limit
 
 
-_READ = {"/coming": Endpoint.coming, "/about": Endpoint.about}
-_DESCRIBED = {"/model": Endpoint.describe, "/readyz": Endpoint.readiness}
+_DESCRIBED = {
+    "/model": Endpoint.describe,
+    "/coming": Endpoint.coming,
+    "/about": Endpoint.about,
+}
 
 
 def _ruled(path: str) -> tuple[Rule | None, str, str | None]:
@@ -180,13 +193,17 @@ def _more(query: bytes) -> More:
     return More(features=given.get("features") == "true", explain=given.get("explain") == "true")
 
 
-def _check_media_type(declared: str) -> None:
+def _is_arrow(path: str, declared: str) -> bool:
+    """Whether that is declared; raises RequestRefused for what is neither that nor JSON."""
     media_type = declared.partition(";")[0].strip().lower()
+    if media_type == ARROW and path == "/score":
+        return True
     if media_type != "application/json" and not media_type.endswith("+json"):
         detail = (
             f'The body is declared as "{media_type[:100]}". Send it with "Content-Type: application/json".'
         )
         raise RequestRefused(Kind.WRONG_MEDIA_TYPE, detail)
+    return False
 
 
 def _too_large(limit: int) -> RequestRefused:

@@ -5,17 +5,18 @@ Sockets, paths and headers are the edge's matter.
 
 import gc
 import logging
+import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from ml.bundle import load
-from ml.errors import AnswerIdMalformed, AnswerNotLogged, nearest
+from ml.errors import AnswerIdMalformed, AnswerNotLogged, InfiniteValues, nearest
 from ml.online import OnlineStore
 from ml.prediction_log.compaction import Gap
 from ml.prediction_log.ids import Ids
@@ -28,7 +29,7 @@ from services.metrics import Metrics
 from services.orphans import end_with_parent
 from services.problems import MEDIA_TYPE, Kind, RequestRefused
 from services.served import Served
-from services.serving import NOTHING_MORE, More, Serving
+from services.serving import NOTHING_MORE, More, Prediction, Serving
 from services.settings import ServingSettings
 
 if TYPE_CHECKING:
@@ -36,11 +37,12 @@ if TYPE_CHECKING:
     from services.telling import Telling
 
 _LOG = logging.getLogger("bentoml.headwater")
+_COUNT_S = 0.25
+Answer = Callable[[bytes, More], Prediction]
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """Status, media type, body, and headers beside those that every reply has."""
 
     status: int
@@ -62,6 +64,7 @@ class Endpoint:
         self.threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="predict")
         self._others: Others | None = None
         self._telling: Telling | None = None
+        self._closed = threading.Event()
         self._logged: Logged | None = None
         self._ids: Ids | Logged = Ids()
         self._attempts = Attempts(metrics.failed)
@@ -94,6 +97,7 @@ class Endpoint:
             from services.telling import Telling
 
             self._telling = Telling(project)
+        threading.Thread(target=self._count, name="metrics", daemon=True).start()
         # BentoML's timers and half a million loaded objects made collections of 120 to 220 ms.
         gc.collect()
         gc.freeze()
@@ -104,6 +108,7 @@ class Endpoint:
             self._others.stop()
         for served in self.models.values():
             served.stop()
+        self._closed.set()
         self.threads.shutdown(wait=True, cancel_futures=True)
         if self._logged:
             self._logged.close()
@@ -116,26 +121,37 @@ class Endpoint:
         """The reply to a body sent to /score, or to /score/<model>; never raises."""
         return self._answered("score", self._serving(model), body, more)
 
+    def score_arrow(self, body: bytes, model: str | None = None, more: More = NOTHING_MORE) -> Reply:
+        """The same of an Arrow stream."""
+        serving = self._serving(model)
+        return self._answered("score", serving, body, more, serving.score_arrow)
+
     def _serving(self, model: str | None) -> Serving:
         return (self.models[model] if model else self._own).serving
 
-    def _answered(self, route: Route, serving: Serving, body: bytes, more: More) -> Reply:
+    def _answered(
+        self, route: Route, serving: Serving, body: bytes, more: More, answer: Answer | None = None
+    ) -> Reply:
         try:
-            answer = serving.predict if route == "predict" else serving.score
+            answer = answer or (serving.predict if route == "predict" else serving.score)
             prediction = answer(body, more)
         except RequestRefused as refusal:
             return self.refused(refusal)
+        except InfiniteValues as infinite:
+            return self.refused(RequestRefused(Kind.NOT_COMPUTED, str(infinite)))
         except Exception:  # noqa: BLE001  the caller learns that it failed, the log why
             _LOG.exception("a request failed with %s", serving.bundle.version[:12])
             return self.refused(RequestRefused(Kind.FAILED, "This is not the fault of the request."))
-        self.metrics.predicted(serving.bundle.version, len(prediction.rows), prediction.stages)
-        self.metrics.answered(200)
         answer_id = self._ids.next_id()
+        stages = prediction.stages
         if self._logged:
             started = time.perf_counter()
             self._logged.add(answer_id, route, serving, prediction, body)
-            self.metrics.logged(time.perf_counter() - started, self._logged.n_queued)
-        return Reply(200, "application/json", _encode({"id": answer_id, **prediction.body}))
+            stages["log"] = time.perf_counter() - started
+        self.metrics.predicted(serving.bundle.version, len(prediction.rows), stages)
+        self.metrics.answered(200)
+        prediction.body["id"] = answer_id
+        return Reply(200, "application/json", _encode(prediction.body))
 
     def receipt(self, answer_id: str) -> Reply:
         """What an answer rests on, each step verified; takes seconds."""
@@ -197,6 +213,16 @@ class Endpoint:
         if model not in self.models:
             detail = f'No model "{model[:100]}" answers here. {nearest(model, self.models)}'
             raise RequestRefused(Kind.UNKNOWN_MODEL, detail)
+
+    def count(self) -> None:
+        """Bring the metrics up to date."""
+        if self._logged:
+            self.metrics.queued(self._logged.n_queued)
+        self.metrics.flush()
+
+    def _count(self) -> None:
+        while not self._closed.wait(_COUNT_S):
+            self.count()
 
     def _tell_gap(self, gap: Gap) -> None:
         """Say that answers are missing in the log: in the ledger too, where one is followed."""

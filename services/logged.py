@@ -63,8 +63,8 @@ class Logged:
                 shape=number,
                 edition=serving.store.edition_id,
                 as_of_us=None if as_of is None else microseconds(as_of),
-                request=body,
-                rows=prediction.rows,
+                request=body if prediction.table is None else b"",
+                rows=prediction.rows if prediction.table is None else prediction.table,
                 scores=prediction.scores.tolist(),
                 stages=[int(1e6 * prediction.stages.get(stage, 0)) for stage in STAGES],
             )

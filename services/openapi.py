@@ -10,6 +10,7 @@ import msgspec
 import yaml
 
 from ml.contract import Contract
+from services.arrow_body import MEDIA_TYPE as ARROW
 from services.columns import as_schema
 from services.problems import MEDIA_TYPE, Kind
 from services.request_schema import RequestSchema
@@ -126,7 +127,7 @@ def _of_model(serving: Serving, suffix: str = "") -> dict[str, Any]:
     of = f"Predict {contract.label}"
     entities = f"{of} for one or more of: {contract.entity}"
     asked = _predict(contract, entities, ("Request", "Answer"), _with_id(serving.example))
-    told = f"{of} from the values of its features, for one or more rows"
+    told = f"{of} from the values of its features, for one or more rows (or as an Arrow stream, {ARROW})"
     given = _predict(contract, told, ("FeatureRequest", "Scores"), _with_id(serving.example_score))
     return {
         "/predict": {"post": asked | {"operationId": f"predict{suffix}"}},

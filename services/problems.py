@@ -18,6 +18,7 @@ class Kind(Enum):
     """The ways a request can fail: slug, HTTP status and title."""
 
     NOT_JSON = ("not-json", 400, "The body is not JSON")
+    NOT_ARROW = ("not-arrow", 400, "The body is not an Arrow stream")
     NO_KEY = ("no-key", 401, "A key is needed")
     NOT_ALLOWED = ("not-allowed", 403, "The key is not for this")
     UNKNOWN_PATH = ("unknown-path", 404, "There is nothing at this path")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,10 +22,12 @@ from ml.explanation import explain
 from ml.feature_definition import Column
 from ml.online import OnlineStore
 from ml.online_plan.kinds import Kind, of_arrow
-from ml.row_scoring import RowCoder, RowScorer
+from ml.row_scoring import RowCoder, RowScorer, Unseen
 from ml.samples import FILE as SAMPLES
 from ml.samples import Samples
+from ml.scoring import as_matrix, encode
 from ml.verification import read
+from services import arrow_body
 from services.answering import Answers
 from services.columns import STORED
 from services.example import example_instance
@@ -35,6 +37,7 @@ from services.problems import Kind as Refusal
 from services.request_schema import RequestSchema
 
 Row = Sequence[Any]
+Matrix = NDArray[np.float64]
 _EXACT = 2**53  # beyond it float64, which models count in, does not hold every integer
 
 
@@ -56,18 +59,19 @@ class More:
 NOTHING_MORE = More()
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(NamedTuple):
     """An answer's JSON, what it was made of, and the seconds each stage took.
 
-    `names` are of the values of each of `rows`: what the model was given, and what came with it.
+    `names` are of the values of each of `rows`: what the model was given, and what came with it. Rows that
+    came as an Arrow stream are `table`, and have no values in `rows`.
     """
 
     body: dict[str, Any]
     names: Sequence[str]
     rows: Sequence[Row]
     scores: NDArray[np.float64]
-    stages: Mapping[str, float]
+    stages: dict[str, float]
+    table: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,11 @@ class Serving:
     def schema(self) -> RequestSchema:
         """Of requests with entities."""
         return self.entities.schema
+
+    @cached_property
+    def named(self) -> Mapping[str, str]:
+        """Name and version of the model."""
+        return {"name": self.bundle.model, "version": self.bundle.version}
 
     @cached_property
     def example(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -219,17 +228,40 @@ class Serving:
         stages = {"parse": parsed - started, "score": scored - parsed}
         return Prediction(answer, self.given.names, rows, scores, stages)
 
+    def score_arrow(self, body: bytes, more: More = NOTHING_MORE) -> Prediction:
+        """Answer an Arrow stream of feature values; raises RequestRefused when the caller is to blame."""
+        started = time.perf_counter()
+        route = self.given
+        table = arrow_body.decode(body, route.schema.columns, route.schema.max_instances)
+        parsed = time.perf_counter()
+        matrix = as_matrix(encode(table, self.bundle.contract))
+        unseen = [
+            (n, place, table.column(place)[n].as_py())
+            for place in route.coder.coders
+            for n in np.isnan(matrix[:, place]).nonzero()[0].tolist()
+            if table.column(place)[n].is_valid
+        ]
+        rows = list(zip(*table.to_pydict().values(), strict=True)) if more.is_asked else [()] * len(matrix)
+        answer, scores = self._told(route, rows, matrix, unseen, more)
+        stages = {"parse": parsed - started, "score": time.perf_counter() - parsed}
+        return Prediction(answer, route.names, rows, scores, stages, body)
+
     def _answer(
         self, route: Route, rows: Sequence[Row], more: More = NOTHING_MORE
     ) -> tuple[dict[str, Any], NDArray[np.float64]]:
-        matrix = route.coder.matrix(rows)
+        matrix, unseen = route.coder.coded(rows)
+        return self._told(route, rows, matrix, unseen, more)
+
+    def _told(
+        self, route: Route, rows: Sequence[Row], matrix: Matrix, unseen: Sequence[Unseen], more: More
+    ) -> tuple[dict[str, Any], NDArray[np.float64]]:
         scores = self.scorer.score(matrix)
-        unseen = route.coder.unseen(rows, matrix)
         predictions = route.answers.predictions(rows, scores, unseen)
         if more.is_asked:
             self._add(more, route, rows, matrix, predictions)
         answer = {
-            "model": {"name": self.bundle.model, "version": self.bundle.version},
+            "id": None,
+            "model": self.named,
             "features_as_of": self.store.as_of,
             "predictions": predictions,
         }

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.online_plan.bound import ARROW
-from ml.online_plan.kinds import given
+from ml.online_plan.kinds import Kind, given
 from ml.prediction_log.frames import read_frames
-from ml.prediction_log.ids import AnswerId
+from ml.prediction_log.ids import COUNT_FROM, AnswerId
 from ml.prediction_log.record import STAGES, Answered, Ended, Payload, Shape, Started, decode
 from ml.prediction_log.writing import SEGMENTS
 
@@ -110,7 +110,7 @@ def gaps_of(segment: Segment) -> Iterator[Gap]:
         return
     process = segment.started.process
     counts = [segment.started.after_count]
-    counts += sorted(AnswerId.parse(one.id).count for one in segment.answers)
+    counts += sorted(int(one.id[COUNT_FROM:], 16) for one in segment.answers)
     served = next(iter(segment.shapes.values()), None)
     model, version = (served.model, served.version) if served else ("", "")
     last_us = max((one.at_us for one in segment.answers), default=segment.started.at_us)
@@ -123,7 +123,7 @@ def gaps_of(segment: Segment) -> Iterator[Gap]:
 
 def rows_of(shape: Shape, answers: Sequence[Answered]) -> pa.Table:
     """One row a predicted row: what is of the answer, struct `values` of what came with it, the scores."""
-    pairs = [(one, place) for one in answers for place in range(len(one.rows))]
+    pairs = [(one, place) for one in answers for place in range(len(one.scores))]
     told: dict[str, Any] = {
         "answer_id": pa.array([one.id for one, _ in pairs], pa.string()),
         "row": pa.array([place for _, place in pairs], pa.int32()),
@@ -138,22 +138,45 @@ def rows_of(shape: Shape, answers: Sequence[Answered]) -> pa.Table:
     for place, stage in enumerate(STAGES):
         values = [one.stages[place] for one, _ in pairs]
         told[f"{stage}_us"] = pa.array(values, pa.int32())
-    columns = [
-        pa.array([given(one.rows[row][place], kind) for one, row in pairs], ARROW.get(kind, pa.string()))
-        for place, kind in enumerate(shape.kinds)
-    ]
+    by_column = zip(*(row for one in answers for row in _rows(one, shape)), strict=True)
+    columns = [_column(values, kind) for values, kind in zip(by_column, shape.kinds, strict=True)]
     told["values"] = pa.StructArray.from_arrays(columns, list(shape.names))
     scores = [one.scores[row] for one, row in pairs]
     told["score"] = pa.array(scores, pa.list_(pa.float64()) if shape.classes else pa.float64())
     return pa.table(told)
 
 
+def _rows(one: Answered, shape: Shape) -> Sequence[Sequence[Any]]:
+    """Rows of values; those of an Arrow stream in the order of the names, with nothing where it has none."""
+    if not isinstance(one.rows, bytes):
+        return one.rows
+    with pa.ipc.open_stream(one.rows) as stream:
+        table = stream.read_all()
+    present = set(table.column_names)
+    columns = [
+        table[name].to_pylist() if name in present else [None] * table.num_rows for name in shape.names
+    ]
+    return list(zip(*columns, strict=True))
+
+
+def _column(values: Sequence[Any], kind: Kind) -> pa.Array:
+    """Values as compiled SQL holds them, as Arrow stores them."""
+    stored = ARROW.get(kind, pa.string())
+    if kind in ("timestamp", "date"):
+        return pa.array(values, pa.int64() if kind == "timestamp" else pa.int32()).cast(stored)
+    if kind == "decimal":
+        return pa.array([given(value, kind) for value in values], stored)
+    return pa.array(values, stored)
+
+
 def _save(folder: Path, segment: Segment, shape: Shape, answers: Sequence[Answered]) -> int:
     """One file a day, shape and segment."""
     n_rows = 0
-    for day in sorted({AnswerId.parse(one.id).day for one in answers}):
-        of_day = [one for one in answers if AnswerId.parse(one.id).day == day]
-        place = folder / DAYS / f"day={day}"
+    by_day: dict[str, list[Answered]] = {}
+    for one in answers:
+        by_day.setdefault(one.id[:8], []).append(one)
+    for of_day in by_day.values():
+        place = folder / DAYS / f"day={AnswerId.parse(of_day[0].id).day}"
         place.mkdir(parents=True, exist_ok=True)
         table = rows_of(shape, of_day)
         file = place / f"{segment.name}-{shape.model}-{shape.version[:12]}-{shape.route}.parquet"

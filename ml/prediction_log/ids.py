@@ -30,7 +30,7 @@ class AnswerId:
         """Raises AnswerIdMalformed."""
         found = _FORM.fullmatch(text)
         try:
-            day = datetime.strptime(found[1], "%Y%m%d").replace(tzinfo=UTC).date() if found else None
+            day = date(int(text[:4]), int(text[4:6]), int(text[6:8])) if found else None
         except ValueError:
             day = None
         if found is None or day is None:

@@ -46,7 +46,8 @@ class Answered(msgspec.Struct, array_like=True, tag="answered", frozen=True, gc=
     """One answer: the request's body, the rows the model was given with what came with them, and the scores.
 
     Times in microseconds: `at_us` since 1970, `stages` of each stage in the order of `STAGES`. Scores are one
-    a row, of multiclass one a class. `edition` and `as_of_us` say what the features were looked up in.
+    a row, of multiclass one a class. Rows that came as an Arrow stream are kept as it. `edition` and
+    `as_of_us` say what the features were looked up in.
     """
 
     id: str
@@ -55,7 +56,7 @@ class Answered(msgspec.Struct, array_like=True, tag="answered", frozen=True, gc=
     edition: int
     as_of_us: int | None
     request: bytes
-    rows: Sequence[Sequence[Any]]
+    rows: Sequence[Sequence[Any]] | bytes
     scores: Sequence[Any]
     stages: Sequence[int]
 
