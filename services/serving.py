@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 
 from ml.bundle import Bundle
 from ml.contract import Contract
-from ml.errors import EngineRefused, FeatureNotComputed, ModelTooSlow, SelfTestFailed
+from ml.errors import EngineRefused, FeatureNotComputed, SelfTestFailed
 from ml.explanation import explain
 from ml.feature_definition import Column
 from ml.online import OnlineStore
 from ml.online_plan.kinds import Kind, of_arrow
 from ml.row_scoring import RowCoder, RowScorer, Unseen
-from ml.samples import FILE as SAMPLES
 from ml.samples import Samples
 from ml.scoring import as_matrix, encode
 from ml.verification import read
@@ -35,6 +34,7 @@ from services.features import Features, features_of
 from services.problems import FieldError, RequestRefused
 from services.problems import Kind as Refusal
 from services.request_schema import RequestSchema
+from services.selftest import checked_samples, refuse_slow
 
 Row = Sequence[Any]
 Matrix = NDArray[np.float64]
@@ -132,7 +132,7 @@ class Serving:
         hours = bundle.declaration.features.max_age_hours
         max_age = None if hours is None else timedelta(hours=hours)
         now = datetime.now(UTC)
-        found = _samples(bundle, scorer)
+        found = checked_samples(bundle, scorer)
         return cls(bundle, store, features, scorer, entities, given, ahead, max_age, found, now)._tested()
 
     def over(self, store: OnlineStore) -> "Serving":
@@ -174,16 +174,9 @@ class Serving:
         return request, self._answer(self.given, [features])[0]
 
     def refuse_slow(self, most_ms: float) -> None:
-        """Raise ModelTooSlow when the model takes longer for a row, each of five times."""
-        if self.samples is None:
-            return
-        row, took = self.samples.matrix[:1], []
-        for _ in range(5):
-            started = time.perf_counter()
-            self.scorer.score(row)
-            took.append(1000 * (time.perf_counter() - started))
-        if min(took) > most_ms:
-            raise ModelTooSlow(self.bundle.model, self.bundle.version, min(took), most_ms)
+        """Raise ModelTooSlow when the model takes longer for a row."""
+        if self.samples:
+            refuse_slow(self.bundle, self.scorer, self.samples, most_ms)
 
     def too_late(self, now: datetime) -> str | None:
         """Why it should not be asked at present: its newest fact is older than declared."""
@@ -307,28 +300,6 @@ class Serving:
             reason = f"its example scored {scores}, which are no {what}"
             raise SelfTestFailed(self.bundle.model, self.bundle.version, reason)
         return self
-
-
-def _samples(bundle: Bundle, scorer: RowScorer) -> Samples | None:
-    """The rows kept with a model, which it must score as it did then: together and one by one.
-
-    Raises SelfTestFailed; None for a bundle that has none.
-    """
-    if SAMPLES not in bundle.files:
-        return None
-    try:
-        samples = Samples.from_json(bundle.files[SAMPLES])
-    except ValueError as damage:
-        raise SelfTestFailed(bundle.model, bundle.version, f"{SAMPLES} can't be read ({damage})") from damage
-    alone = np.concatenate([scorer.score(samples.matrix[n : n + 1]) for n in range(len(samples.matrix))])
-    for found in (scorer.score(samples.matrix), alone):
-        wrong = samples.differing(found)
-        if wrong is not None:
-            reason = (
-                f"row {wrong} of {SAMPLES} scores {found[wrong]}, and {samples.scores[wrong]} when trained"
-            )
-            raise SelfTestFailed(bundle.model, bundle.version, reason)
-    return samples
 
 
 def _feature_columns(contract: Contract) -> tuple[Column, ...]:

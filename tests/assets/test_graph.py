@@ -44,7 +44,7 @@ GRAPH = {
     },
     "features": {"flight_features", "flight_spine", "pizza_week_features", "pizza_week_spine"},
     "labels": {"flight_labels", "pizza_week_labels"},
-    "late_arrival": STEPS | {"backtest"},
+    "late_arrival": STEPS | {"backtest", "batch_predictions"},
     "pizza_demand": STEPS,
 }
 MODEL_STEPS = {
@@ -55,6 +55,7 @@ MODEL_STEPS = {
     "bento": {"late_arrival/champion"},
     "endpoint": {"late_arrival/bento", "late_arrival/champion"},
     "backtest": {"features/flight_features", "labels/flight_labels"},
+    "batch_predictions": {"features/flight_features", "features/flight_spine"},
 }
 
 
@@ -173,7 +174,7 @@ def test_every_job_has_assets_of_one_kind_of_partitions() -> None:
     repository.load_all_definitions()
     assert set(repository.job_names) >= {LANDED_JOB, "landed_weeks", MODELS_JOB, PROOFS_JOB}
     steps = {key.path[-1] for key in repository.get_job(MODELS_JOB).asset_layer.executable_asset_keys}
-    assert steps == STEPS - {"endpoint"}
+    assert steps == STEPS - {"endpoint"} | {"batch_predictions"}
 
 
 def test_backtests_run_every_week_and_not_with_landed_files_nor_retraining(graph: AssetGraph) -> None:
