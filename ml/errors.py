@@ -474,6 +474,7 @@ class InfiniteValues(HeadwaterError):
     """A feature holds infinite values."""
 
     def __init__(self, column: str, n_infinite: int, n_rows: int) -> None:
+        self.column = column
         super().__init__(
             f'Feature "{column}" is infinite in {n_infinite:,} of {n_rows:,} rows. '
             "Make it null or finite in the feature table (a division by zero?)."

@@ -4,6 +4,8 @@ For one row or a few, where Arrow's own work would be most of it. Where values c
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from math import isfinite, isinf, nan
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from ml.scoring import encode
 
 Scores = NDArray[np.float64]
 Coder = Callable[[Any], int | None]
+_MISSING = nan
 Unseen = tuple[int, int, Any]  # place of the row, of the feature, and the value
 
 
@@ -34,6 +37,10 @@ class RowCoder:
         names = list(types)
         self.contract = contract
         self.places = [names.index(feature.name) for feature in contract.features]
+        first, *others = self.places
+        self._of: Callable[[Sequence[Any]], Sequence[Any]] = (
+            itemgetter(*self.places) if others else lambda row: (row[first],)
+        )
         self.coders: dict[int, Coder] = {
             place: _coder({one: code for code, one in enumerate(feature.categories)}, types[feature.name])
             for place, feature in enumerate(contract.features)
@@ -51,33 +58,34 @@ class RowCoder:
         Raises InfiniteValues naming the column.
         """
         unseen: list[Unseen] = []
-        if len(rows) == 1:
-            row = rows[0]
-            values = [row[place] for place in self.places]
-            for place, code in self.coders.items():
-                value = values[place]
-                values[place] = coded = code(value)
-                if coded is None and value is not None:
-                    unseen.append((0, place, value))
-            found = np.array([values], dtype=np.float64)
-        else:
-            columns = list(zip(*rows, strict=True))
-            found = np.empty((len(rows), len(self.places)))
-            for place, at in enumerate(self.places):
-                coder = self.coders.get(place)
-                if coder is None:
-                    found[:, place] = columns[at]
-                    continue
-                codes = [coder(value) for value in columns[at]]
-                found[:, place] = codes
-                if None in codes:
-                    pairs = enumerate(zip(codes, columns[at], strict=True))
-                    unseen += [
-                        (n, place, one) for n, (code, one) in pairs if code is None and one is not None
-                    ]
+        columns = list(zip(*rows, strict=True))
+        found = np.empty((len(rows), len(self.places)))
+        for place, at in enumerate(self.places):
+            coder = self.coders.get(place)
+            if coder is None:
+                found[:, place] = columns[at]
+                continue
+            codes = [coder(value) for value in columns[at]]
+            found[:, place] = codes
+            if None in codes:
+                pairs = enumerate(zip(codes, columns[at], strict=True))
+                unseen += [(n, place, one) for n, (code, one) in pairs if code is None and one is not None]
         if np.isinf(found).any():
             self._refuse_infinite(found)
         return found, unseen
+
+    def coded_one(self, row: Sequence[Any]) -> tuple[list[float], list[Unseen]]:
+        """The same of one row as plain numbers, NaN where a value is missing."""
+        values, unseen = list(self._of(row)), []
+        for place, code in self.coders.items():
+            value = values[place]
+            values[place] = coded = code(value)
+            if coded is None and value is not None:
+                unseen.append((0, place, value))
+        values = [_MISSING if value is None else value for value in values]
+        if not isfinite(sum(values)) and any(map(isinf, values)):
+            self._refuse_infinite(np.array([values], dtype=np.float64))
+        return values, unseen
 
     def _refuse_infinite(self, matrix: Scores) -> None:
         for place in self._reals:
@@ -91,6 +99,7 @@ class RowScorer:
 
     def __init__(self, fitted: Fitted) -> None:
         self.fitted, self._one = fitted, fitted.row_scorer()
+        self._of: Callable[[Sequence[float]], list[float]] = getattr(self._one, "of", self._by_array)
 
     def score(self, matrix: Scores) -> Scores:
         """Scores of shape (n,), for multiclass (n, classes)."""
@@ -98,6 +107,15 @@ class RowScorer:
             return self.fitted.predict(matrix, threads=1)
         found = self._one(matrix[0])
         return found if len(found) == 1 else found[None, :]
+
+    def score_one(self, values: Sequence[float]) -> list[Any]:
+        """The scores of one row: its score, for multiclass those of its classes as one list."""
+        found: list[Any] = self._of(values)
+        return found if len(found) == 1 else [found]
+
+    def _by_array(self, values: Sequence[float]) -> list[float]:
+        found: list[float] = self._one(np.array(values, dtype=np.float64)).tolist()
+        return found
 
 
 def _coder(codes: Mapping[str, int], stored: pa.DataType) -> Coder:

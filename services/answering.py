@@ -9,9 +9,6 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ml.contract import Contract
 from ml.errors import nearest
 from ml.online import OnlineStore
@@ -76,9 +73,7 @@ class Answers:
         )
         raise RequestRefused.for_fields(Kind.OUT_OF_REACH, errors)
 
-    def predictions(
-        self, rows: Sequence[Row], scores: NDArray[np.float64], unseen: Unseen
-    ) -> list[dict[str, Any]]:
+    def predictions(self, rows: Sequence[Row], scores: Sequence[Any], unseen: Unseen) -> list[dict[str, Any]]:
         """A prediction a row, in order."""
         told = []
         for row, output in zip(rows, outputs(self.contract, scores), strict=True):
@@ -100,18 +95,18 @@ class Answers:
         return told
 
 
-def outputs(contract: Contract, scores: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
+def outputs(contract: Contract, scores: Sequence[Any]) -> Iterator[dict[str, Any]]:
     """What is told of each row's score: by the task a `score`, a `prediction`, or the classes' probabilities.
 
-    Of classes the `prediction` is the most probable one.
+    Of classes the `prediction` is the most probable one, of equal ones the first.
     """
     if contract.task == "multiclass":
         for row in scores:
-            probabilities = dict(zip(contract.classes, row.tolist(), strict=True))
-            yield {"prediction": contract.classes[int(row.argmax())], "probabilities": probabilities}
+            probabilities = dict(zip(contract.classes, row, strict=True))
+            yield {"prediction": contract.classes[row.index(max(row))], "probabilities": probabilities}
         return
     name = "prediction" if contract.task == "regression" else "score"
-    for score in scores.tolist():
+    for score in scores:
         yield {name: score}
 
 

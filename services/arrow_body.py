@@ -3,6 +3,7 @@
 What JSON bodies are, is `request_schema`'s.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -33,13 +34,14 @@ def decode(body: bytes, columns: Sequence[Column], max_rows: int) -> pa.Table:
         )
         raise RequestRefused.for_fields(Kind.INVALID, (error,))
     held, names = {}, [column.name for column in columns]
+    sent = Counter(table.column_names)
     errors = [
         FieldError(name[:100], f"is no field, or there twice. {nearest(name, names)}")
-        for name in table.column_names
-        if name not in names or table.column_names.count(name) > 1
+        for name, n in sent.items()
+        if n > 1 or name not in names
     ]
     for column in columns if not errors else ():
-        if column.name not in table.column_names:
+        if column.name not in sent:
             held[column.name] = pa.nulls(table.num_rows, STORED[column.kind])
             continue
         try:
@@ -60,9 +62,7 @@ def _cast(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
     fits = {"text": is_text, "boolean": pa.types.is_boolean(given)}.get(column.kind, is_number)
     if not (fits or pa.types.is_null(given)):
         raise TypeError
-    if pa.types.is_floating(given):
-        if bool(pc.any(pc.is_inf(values)).as_py()):
-            raise TypeError
-        if column.kind == "integer":
-            values = pc.if_else(pc.is_nan(values), None, values)
-    return values.cast(STORED[column.kind])
+    if pa.types.is_floating(given) and column.kind == "integer":
+        values = pc.if_else(pc.is_nan(values), None, values)
+    stored = STORED[column.kind]
+    return values if values.type == stored else values.cast(stored)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -24,11 +25,21 @@ _ROOT = Path(__file__).parents[1]
 _LONGEST_S = 600.0
 
 
+class _Known(NamedTuple):
+    """What all answers of a serving have in common in the log."""
+
+    serving: Serving
+    shape: int
+    edition: int
+    as_of_us: int | None
+
+
 class Logged:
     """Logs answers; finished segments are compacted in a process of their own, gaps given to `tell`."""
 
     def __init__(self, folder: Path, tell: Callable[[Gap], None]) -> None:
         self._tell = tell
+        self._known: dict[tuple[str, Route], _Known] = {}
         self._log = PredictionLog(folder, ended=lambda _: self._due.set())
         self._due, self._stopped = threading.Event(), False
         self._due.set()  # what killed processes left
@@ -52,22 +63,30 @@ class Logged:
         self, answer_id: str, route: Route, serving: Serving, prediction: Prediction, body: bytes
     ) -> None:
         """Log an answer; microseconds, whatever the disk does."""
-        bundle = serving.bundle
-        key = (bundle.model, bundle.version, route)
-        number = self._log.shape(key, lambda one: _shape(one, route, serving))
-        as_of = serving.store.as_of
+        known = self._known.get((serving.bundle.model, route))
+        if known is None or known.serving is not serving:
+            known = self._known[serving.bundle.model, route] = self._knowing(route, serving)
+        stages = prediction.stages
         self._log.append(
             Answered(
-                id=answer_id,
-                at_us=time.time_ns() // 1000,
-                shape=number,
-                edition=serving.store.edition_id,
-                as_of_us=None if as_of is None else microseconds(as_of),
-                request=body if prediction.table is None else b"",
-                rows=prediction.rows if prediction.table is None else prediction.table,
-                scores=prediction.scores.tolist(),
-                stages=[int(1e6 * prediction.stages.get(stage, 0)) for stage in STAGES],
+                answer_id,
+                time.time_ns() // 1000,
+                known.shape,
+                known.edition,
+                known.as_of_us,
+                body if prediction.table is None else b"",
+                prediction.rows if prediction.table is None else prediction.table,
+                prediction.scores,
+                [int(1e6 * stages.get(stage, 0)) for stage in STAGES],
             )
+        )
+
+    def _knowing(self, route: Route, serving: Serving) -> "_Known":
+        bundle, as_of = serving.bundle, serving.store.as_of
+        key = (bundle.model, bundle.version, route)
+        number = self._log.shape(key, lambda one: _shape(one, route, serving))
+        return _Known(
+            serving, number, serving.store.edition_id, None if as_of is None else microseconds(as_of)
         )
 
     def close(self) -> None:

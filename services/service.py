@@ -4,6 +4,7 @@ Everything about the model comes from the packed bundle; the work is done behind
 """
 
 import json
+import logging
 import os
 from functools import cached_property
 from http import HTTPStatus
@@ -48,6 +49,8 @@ class PredictionService(bentoml.Service):  # type: ignore[misc]  # BentoML is no
         from services.edge import Edge
 
         self.endpoint.start()
+        # BentoML counts and logs requests itself; uvicorn would make a line for each that nobody reads.
+        logging.getLogger("uvicorn.access").propagate = False
         return Edge(super().to_asgi(is_main), self.endpoint)
 
     @property

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ml.bundle import Bundle
 from ml.contract import Contract
-from ml.errors import EngineRefused, FeatureNotComputed, SelfTestFailed
+from ml.errors import EngineRefused, FeatureNotComputed, InfiniteValues, SelfTestFailed
 from ml.explanation import explain
 from ml.feature_definition import Column
 from ml.online import OnlineStore
@@ -69,7 +69,7 @@ class Prediction(NamedTuple):
     body: dict[str, Any]
     names: Sequence[str]
     rows: Sequence[Row]
-    scores: NDArray[np.float64]
+    scores: Sequence[Any]
     stages: dict[str, float]
     table: bytes | None = None
 
@@ -227,7 +227,11 @@ class Serving:
         route = self.given
         table = arrow_body.decode(body, route.schema.columns, route.schema.max_instances)
         parsed = time.perf_counter()
-        matrix = as_matrix(encode(table, self.bundle.contract))
+        try:
+            matrix = as_matrix(encode(table, self.bundle.contract))
+        except InfiniteValues as infinite:
+            error = FieldError(infinite.column, "must be finite; leave out what is not known")
+            raise RequestRefused.for_fields(Refusal.INVALID, (error,)) from infinite
         unseen = [
             (n, place, table.column(place)[n].as_py())
             for place in route.coder.coders
@@ -241,24 +245,31 @@ class Serving:
 
     def _answer(
         self, route: Route, rows: Sequence[Row], more: More = NOTHING_MORE
-    ) -> tuple[dict[str, Any], NDArray[np.float64]]:
+    ) -> tuple[dict[str, Any], Sequence[Any]]:
+        if len(rows) == 1 and not more.is_asked:
+            values, unseen = route.coder.coded_one(rows[0])
+            scores = self.scorer.score_one(values)
+            return self._worded(route.answers.predictions(rows, scores, unseen)), scores
         matrix, unseen = route.coder.coded(rows)
         return self._told(route, rows, matrix, unseen, more)
 
     def _told(
         self, route: Route, rows: Sequence[Row], matrix: Matrix, unseen: Sequence[Unseen], more: More
-    ) -> tuple[dict[str, Any], NDArray[np.float64]]:
-        scores = self.scorer.score(matrix)
+    ) -> tuple[dict[str, Any], Sequence[Any]]:
+        scores: Sequence[Any] = self.scorer.score(matrix).tolist()
         predictions = route.answers.predictions(rows, scores, unseen)
         if more.is_asked:
             self._add(more, route, rows, matrix, predictions)
-        answer = {
+        return self._worded(predictions), scores
+
+    def _worded(self, predictions: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """An answer, which has its id last of all."""
+        return {
             "id": None,
             "model": self.named,
             "features_as_of": self.store.as_of,
             "predictions": predictions,
         }
-        return answer, scores
 
     def _add(
         self,

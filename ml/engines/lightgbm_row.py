@@ -4,7 +4,9 @@ Trees, batches and everything else go through the package.
 """
 
 import ctypes
+import struct
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,15 @@ class LightGBMRow:
         found: NDArray[np.float64] = call.score(values)
         return found
 
+    def of(self, values: Sequence[float]) -> list[float]:
+        """The same of plain numbers, with nothing of NumPy on the way."""
+        try:
+            call = self._local.call
+        except AttributeError:
+            call = self._local.call = _Call(self._booster, self._n_features, self._n_scores, raw=self._raw)
+        found: list[float] = call.of(values)
+        return found
+
 
 class _Call:
     """What one thread needs: LightGBM's prepared call may not be shared."""
@@ -57,6 +68,9 @@ class _Call:
         self._scores = np.empty(n_scores)
         self._length = ctypes.byref(ctypes.c_int64())
         self._into = self._scores.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
+        self._row = (ctypes.c_double * n_features)()
+        self._pack = struct.Struct(f"{n_features}d").pack_into
+        self._told = (ctypes.c_double * n_scores)()
         self._predict = _LIB.LGBM_BoosterPredictForMatSingleRowFast
 
     def score(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -64,6 +78,12 @@ class _Call:
         if self._predict(self._prepared, data, self._length, self._into):
             self._check(1)
         return self._scores.copy()
+
+    def of(self, values: Sequence[float]) -> list[float]:
+        self._pack(self._row, 0, *values)
+        if self._predict(self._prepared, self._row, self._length, self._told):
+            self._check(1)
+        return self._told[:]
 
     def __del__(self) -> None:
         if self._prepared:

@@ -89,7 +89,7 @@ def test_every_step_of_an_answer_is_verified(world: World) -> None:
         "score", "features", "files behind the features", "model", "promotion", "feature SQL",
         "training rows", "training rows", "training SQL", "raw files",
     ]  # fmt: skip
-    assert receipt.answer["scores"] == world.asked().scores.tolist()
+    assert receipt.answer["scores"] == world.asked().scores
     assert receipt.answer["version"] == world.serving.bundle.version
     assert receipt.answer["edition"] == world.serving.store.edition_id
 
@@ -117,7 +117,9 @@ def test_features_given_by_the_caller_are_told_apart(world: World) -> None:
 
 def test_a_score_that_is_another_is_named(world: World) -> None:
     prediction = world.asked()
-    other = Prediction(prediction.body, prediction.names, prediction.rows, prediction.scores + 1e-9, {})
+    other = Prediction(
+        prediction.body, prediction.names, prediction.rows, [one + 1e-9 for one in prediction.scores], {}
+    )
     (step,) = failed(receipt_of(world.meters.settings, world.logged(other)))
     assert (step.what, "and computed again it is" in step.reason) == ("score", True)
 
@@ -158,7 +160,9 @@ def test_a_day_s_answers_are_computed_again_and_another_one_is_named(world: Worl
     check = checked(world)
     assert (check.passed, check.metadata["answers"].value, check.metadata["rows"].value) == (True, 4, 4)
     prediction = world.asked()
-    other = Prediction(prediction.body, prediction.names, prediction.rows, prediction.scores + 1e-9, {})
+    other = Prediction(
+        prediction.body, prediction.names, prediction.rows, [one + 1e-9 for one in prediction.scores], {}
+    )
     answer_id = world.logged(other)
     check = checked(world)
     assert not check.passed
