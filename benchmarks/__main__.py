@@ -2,7 +2,18 @@
 
 import sys
 
-from benchmarks import accuracy, features, hundred_million, new_day, overhead, scale, training, units
+from benchmarks import (
+    accuracy,
+    batch,
+    features,
+    hundred_million,
+    lookups_online,
+    new_day,
+    overhead,
+    scale,
+    training,
+    units,
+)
 from benchmarks.serving import report
 
 BENCHMARKS = {
@@ -11,6 +22,8 @@ BENCHMARKS = {
     "new_day": new_day.main,
     "features": features.main,
     "serving": report.main,
+    "batch": batch.main,
+    "lookups_online": lookups_online.main,
     "scale": scale.main,
     "training": training.main,
     "units": units.main,

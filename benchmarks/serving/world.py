@@ -75,15 +75,20 @@ def built(folder: Path) -> Settings:
     return settings
 
 
-def model(settings: Settings, n_trees: int) -> Model:
-    """Train at that size on the project's rows, and pack."""
+def sized(settings: Settings, n_trees: int) -> Bundle:
+    """The flights' model trained on the project's rows with so many trees."""
     (declared,) = [one for one in declared_models(settings.project) if one.name == MODEL]
     engine = declared.declaration.engine
-    sized = {**engine.parameters, "num_iterations": n_trees, "num_leaves": N_LEAVES}
-    engine = engine.model_copy(update={"parameters": sized})
+    parameters = {**engine.parameters, "num_iterations": n_trees, "num_leaves": N_LEAVES}
+    engine = engine.model_copy(update={"parameters": parameters})
     steps = Steps(declared.declaration.model_copy(update={"engine": engine}), DbtRunner(settings))
     platform = Platform()
-    bundle = steps.train(platform, dict(steps.as_value(steps.assemble(platform))), lambda _: None)
+    return steps.train(platform, dict(steps.as_value(steps.assemble(platform))), lambda _: None)
+
+
+def model(settings: Settings, n_trees: int) -> Model:
+    """That model, packed, and rows to ask about."""
+    bundle = sized(settings, n_trees)
     trees = settings.home / f"trees{n_trees}.txt"
     trees.write_text(bundle.fitted)
     published = Published(settings)

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+import bentoml
 import httpx
 import pytest
 
@@ -100,6 +101,13 @@ def test_the_example_of_the_document_can_be_sent_as_it_is(server: Server, path: 
     answer = server.client.post(path, json=example).json()
     told = post["responses"]["200"]["content"]["application/json"]["example"]
     assert answer == told | {"id": answer["id"]}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of BentoML's client, by Pydantic
+def test_bentomls_own_client_is_answered(server: Server) -> None:
+    with bentoml.SyncHTTPClient(server.url) as client:
+        told = client.predict(instances=[toy.instance()])
+    assert told["predictions"] == server.predict(toy.instance()).json()["predictions"]
 
 
 def test_every_answer_is_logged_with_what_it_was_made_of(server: Server, packed: Packed) -> None:
