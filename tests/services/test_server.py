@@ -2,11 +2,12 @@
 
 import json
 import signal
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-import bentoml
 import httpx
 import pytest
 
@@ -103,11 +104,17 @@ def test_the_example_of_the_document_can_be_sent_as_it_is(server: Server, path: 
     assert answer == told | {"id": answer["id"]}
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of BentoML's client, by Pydantic
+ASKING = """
+import bentoml, json, sys
+with bentoml.SyncHTTPClient(sys.argv[1]) as client:
+    print(json.dumps(client.predict(instances=json.loads(sys.argv[2]))))
+"""
+
+
 def test_bentomls_own_client_is_answered(server: Server) -> None:
-    with bentoml.SyncHTTPClient(server.url) as client:
-        told = client.predict(instances=[toy.instance()])
-    assert told["predictions"] == server.predict(toy.instance()).json()["predictions"]
+    command = [sys.executable, "-c", ASKING, server.url, json.dumps([toy.instance()])]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert json.loads(told)["predictions"] == server.predict(toy.instance()).json()["predictions"]
 
 
 def test_every_answer_is_logged_with_what_it_was_made_of(server: Server, packed: Packed) -> None:
