@@ -39,16 +39,25 @@ class Answers:
 
     @classmethod
     def over(
-        cls, contract: Contract, names: Sequence[str], store: OnlineStore, ahead: timedelta
+        cls,
+        contract: Contract,
+        names: Sequence[str],
+        store: OnlineStore,
+        ahead: timedelta,
+        first: datetime | None = None,
     ) -> "Answers":
-        """For rows of those names over those tables; predictions may lie `ahead` after the newest fact."""
+        """For rows of those names over those tables; predictions may lie `ahead` after the newest fact.
+
+        None lies before `first`, from when on the tables hold all that is looked back to.
+        """
+        first = first or store.oldest
         as_of = None if store.as_of is None else microseconds(store.as_of)
         return cls(
             contract=contract,
             key=_place(names, contract.key),
             at=_place(names, "prediction_at"),
             as_of=as_of,
-            first=None if store.oldest is None else microseconds(store.oldest),
+            first=None if first is None else microseconds(first),
             last=None if as_of is None else as_of + ahead // timedelta(microseconds=1),
             has_tables=bool(store.tables),
         )

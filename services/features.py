@@ -5,6 +5,7 @@ Definitions whose SQL does not compile are refused when they load; bundles made 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from ml.contract import Contract
 from ml.errors import FeatureSqlUnfit
 from ml.online import OnlineStore
 from ml.online_plan.bound import BoundPlan, bind
+from ml.online_plan.coverage import covered_from
 from ml.online_plan.kinds import Kind, of_arrow, values
 from ml.online_plan.plan import Plan, compile_plan
 from services.columns import STORED
@@ -34,6 +36,11 @@ class Features(Protocol):
     def types(self) -> dict[str, pa.DataType]: ...
     @property
     def not_compiled(self) -> str | None: ...
+    @property
+    def first(self) -> datetime | None:
+        """From when on the tables hold all that is looked back to; None where that is not known."""
+        ...
+
     def of(self, requests: Sequence[Row]) -> list[Row]:
         """Raises FeatureNotComputed, or FeatureRowsMismatch."""
         ...
@@ -65,6 +72,7 @@ class Compiled:
     places: tuple[int | None, ...]
     names: tuple[str, ...]
     types: dict[str, pa.DataType]
+    first: datetime | None
     not_compiled: None = None
 
     @classmethod
@@ -73,7 +81,7 @@ class Compiled:
         columns = [column.name for column in contract.request]
         places = tuple(None if name == "request_row" else columns.index(name) for name in plan.given)
         found = bind(plan, store.rows)
-        return cls(found, places, found.names, found.types)
+        return cls(found, places, found.names, found.types, _first(plan, store))
 
     def of(self, requests: Sequence[Row]) -> list[Row]:
         of = self.plan.of
@@ -83,7 +91,8 @@ class Compiled:
         ]
 
     def over(self, store: OnlineStore) -> "Compiled":
-        return Compiled(bind(self.plan.plan, store.rows), self.places, self.names, self.types)
+        plan = self.plan.plan
+        return Compiled(bind(plan, store.rows), self.places, self.names, self.types, _first(plan, store))
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,7 @@ class Asked:
     store: OnlineStore
     types: dict[str, pa.DataType]
     not_compiled: str
+    first: None = None
 
     @classmethod
     def prepared(cls, contract: Contract, sql: str, store: OnlineStore, why: str) -> "Asked":
@@ -112,6 +122,10 @@ class Asked:
 
     def over(self, store: OnlineStore) -> "Asked":
         return Asked(self.contract, self.sql, store, self.types, self.not_compiled)
+
+
+def _first(plan: Plan, store: OnlineStore) -> datetime | None:
+    return covered_from(plan, {table.name: table.oldest for table in store.tables})
 
 
 def _relation(contract: Contract, requests: Sequence[Row]) -> pa.Table:

@@ -116,7 +116,7 @@ class Serving:
         entities = Route(
             RequestSchema(contract.request, max_instances),
             RowCoder(contract, features.types),
-            Answers.over(contract, features.names, store, ahead),
+            Answers.over(contract, features.names, store, ahead, features.first),
             features.names,
             tuple(of_arrow(stored) for stored in features.types.values()),
         )
@@ -138,7 +138,7 @@ class Serving:
     def over(self, store: OnlineStore) -> "Serving":
         """The same model over other online tables, tested."""
         features = self.features.over(store)
-        answers = Answers.over(self.bundle.contract, features.names, store, self.ahead)
+        answers = Answers.over(self.bundle.contract, features.names, store, self.ahead, features.first)
         entities = replace(self.entities, answers=answers)
         return replace(self, store=store, features=features, entities=entities)._tested()
 

@@ -20,7 +20,7 @@ from ml.online_plan.bound import ARROW
 from ml.online_plan.kinds import Kind, given
 from ml.prediction_log.frames import read_frames
 from ml.prediction_log.ids import COUNT_FROM, AnswerId
-from ml.prediction_log.record import STAGES, Answered, Ended, Payload, Shape, Started, decode
+from ml.prediction_log.record import STAGES, Answered, Batch, Ended, Payload, Shape, Started, decode
 from ml.prediction_log.writing import SEGMENTS
 
 DAYS = "days"
@@ -95,10 +95,18 @@ def read_segment(file: Path) -> Segment:
         name=file.stem,
         started=next((one for one in payloads if isinstance(one, Started)), None),
         shapes={one.number: one for one in payloads if isinstance(one, Shape)},
-        answers=tuple(one for one in payloads if isinstance(one, Answered)),
+        answers=tuple(_answers(payloads)),
         ended=next((one for one in payloads if isinstance(one, Ended)), None),
         n_torn_bytes=frames.n_torn_bytes,
     )
+
+
+def _answers(payloads: Sequence[Payload]) -> Iterator[Answered]:
+    for one in payloads:
+        if isinstance(one, Batch):
+            yield from one.answers
+        elif isinstance(one, Answered):  # as format 1 has them
+            yield one
 
 
 def gaps_of(segment: Segment) -> Iterator[Gap]:

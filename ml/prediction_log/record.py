@@ -11,7 +11,7 @@ import msgspec
 from ml.online_plan.kinds import Kind
 
 Route = Literal["predict", "score"]
-FORMAT = 1
+FORMAT = 2
 
 
 class Started(msgspec.Struct, array_like=True, tag="started", frozen=True):
@@ -61,6 +61,18 @@ class Answered(msgspec.Struct, array_like=True, tag="answered", frozen=True, gc=
     stages: Sequence[int]
 
 
+class Batch(msgspec.Struct, array_like=True, tag="batch", frozen=True):
+    """Answers that were written at once."""
+
+    answers: list[Answered]
+
+
+class _Encoded(msgspec.Struct, array_like=True, tag="batch", frozen=True):
+    """The same of answers that are encoded already."""
+
+    answers: list[msgspec.Raw]
+
+
 class Ended(msgspec.Struct, array_like=True, tag="ended", frozen=True):
     """The last frame of a segment that was ended on purpose: the count of the last answer given by then.
 
@@ -73,7 +85,7 @@ class Ended(msgspec.Struct, array_like=True, tag="ended", frozen=True):
 
 
 STAGES = ("parse", "features", "score")
-Payload = Started | Shape | Answered | Ended
+Payload = Started | Shape | Answered | Batch | Ended
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[Payload] = msgspec.msgpack.Decoder(Payload)
 
@@ -81,6 +93,11 @@ _DECODER: msgspec.msgpack.Decoder[Payload] = msgspec.msgpack.Decoder(Payload)
 def encode(payload: Payload) -> bytes:
     """As MessagePack."""
     return _ENCODER.encode(payload)
+
+
+def encode_batch(answers: Sequence[bytes]) -> bytes:
+    """A `Batch` of answers as `encode` gives them."""
+    return _ENCODER.encode(_Encoded([msgspec.Raw(one) for one in answers]))
 
 
 def decode(data: bytes) -> Payload:

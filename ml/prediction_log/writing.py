@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ml.prediction_log.frames import frame
 from ml.prediction_log.ids import COUNT_FROM, Ids
-from ml.prediction_log.record import Answered, Ended, Shape, Started, encode
+from ml.prediction_log.record import Answered, Ended, Shape, Started, encode, encode_batch
 
 SEGMENTS = "segments"
 _FLUSH_S = 0.2
@@ -93,7 +93,7 @@ class PredictionLog:
 
     def append(self, answer: Answered) -> None:
         """Queue an answer; counted and left out when the queue is full."""
-        data = frame(encode(answer))
+        data = encode(answer)
         with self._lock:
             self._n_given += 1
             if self._n_bytes + len(data) > self._limits.queue_bytes:
@@ -134,8 +134,9 @@ class PredictionLog:
     def _write(self, taken: list[tuple[int, int, bytes]]) -> None:
         segment = self._segment or self._begin()
         unsaid = dict.fromkeys(number for _, number, _ in taken if number not in segment.said)
-        parts = [*(self._said[number] for number in unsaid), *(data for *_, data in taken)]
-        segment.write(b"".join(parts))
+        # One checksum for all: what is torn is lost to the last flush either way.
+        batch = frame(encode_batch([data for *_, data in taken]))
+        segment.write(b"".join([*(self._said[number] for number in unsaid), batch]))
         segment.said.update(unsaid)
         self._last_count = max(self._last_count, *(count for count, *_ in taken))
 

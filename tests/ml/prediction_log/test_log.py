@@ -160,7 +160,9 @@ def test_a_killed_process_loses_at_most_a_second_and_the_gap_shows(tmp_path: Pat
 
 def test_a_torn_frame_costs_itself_alone(tmp_path: Path) -> None:
     log = PredictionLog(tmp_path)
-    first, _ = answer(log), answer(log)
+    first = answer(log)
+    wait_until(lambda: log.state.n_written == 1)
+    answer(log)
     wait_until(lambda: log.state.n_written == 2)
     log.close()
     (file,) = tmp_path.glob("segments/*.log")
