@@ -8,6 +8,8 @@ from pathlib import Path
 
 from ml.errors import HeadwaterError, nearest
 
+_NO_KEY = 401
+
 
 class PortTaken(HeadwaterError):
     """A port that a process of the project needs is used by something else."""
@@ -38,7 +40,8 @@ class RequestRefused(HeadwaterError):
     """The endpoint refused a request; the message is the endpoint's."""
 
     def __init__(self, *, status: int, problem: str) -> None:
-        super().__init__(f"The endpoint refused the request ({status}): {problem}")
+        key = " headwater predict sends the key in HEADWATER_KEY." if status == _NO_KEY else ""
+        super().__init__(f"The endpoint refused the request ({status}): {problem}{key}")
 
 
 class RunFailed(HeadwaterError):

@@ -15,11 +15,12 @@ from typing import Literal, get_args
 
 import msgspec
 
-from ml.errors import AccessKeyExists, AccessKeysUnreadable, NoSuchAccessKey
+from ml.errors import AccessKeyExists, AccessKeysMissing, AccessKeysUnreadable, NoSuchAccessKey
 
 Scope = Literal["predict", "receipts", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 _PREFIX = "hw_"
+_LOOPBACK = ("127.", "localhost", "::1")
 
 
 class AccessKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +69,18 @@ def revoke_key(file: Path, name: str) -> None:
         if name not in known:
             raise NoSuchAccessKey(name, known, file)
         keys[:] = [one for one in keys if one.name != name]
+
+
+def refuse_without(host: str, file: Path | None, *, is_named: bool) -> bool:
+    """Whether requests to that address need a key: beyond loopback, or where the file was asked for.
+
+    Raises AccessKeysMissing when they do and there is none, or AccessKeysUnreadable.
+    """
+    if not is_named and host.startswith(_LOOPBACK):
+        return False
+    if file is None or not read_keys(file):
+        raise AccessKeysMissing(host, file)
+    return True
 
 
 @contextmanager

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable
 from hmac import compare_digest
 from pathlib import Path
 
-from ml.access_keys import AccessKey, Scope, digest_of, read_keys
-from ml.errors import AccessKeysMissing, AccessKeysUnreadable
+from ml.access_keys import AccessKey, Scope, digest_of, read_keys, refuse_without
+from ml.errors import AccessKeysUnreadable
 from services.problems import Kind, RequestRefused
 
 _LOG = logging.getLogger("bentoml.headwater")
 _LOOK_EVERY_S = 0.5
-_LOOPBACK = ("127.", "localhost", "::1")
 _BURST_S = 2.0
 
 
@@ -37,11 +36,7 @@ class Access:
 
         Raises AccessKeysMissing for an address beyond loopback without a key, or AccessKeysUnreadable.
         """
-        if not named and host.startswith(_LOOPBACK):
-            return cls(None)
-        if file is None or not read_keys(file):
-            raise AccessKeysMissing(host, file)
-        return cls(file)
+        return cls(file if refuse_without(host, file, is_named=named) else None)
 
     @property
     def is_needed(self) -> bool:

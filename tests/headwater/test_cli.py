@@ -73,6 +73,15 @@ def test_keys_are_made_listed_and_revoked_and_only_their_hash_is_kept(run, tmp_p
     assert json.loads(run("key", "list", "--json").output)["keys"] == []
 
 
+def test_up_beyond_loopback_needs_a_key_before_anything_is_done(
+    run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HEADWATER_HOST", "10.0.0.1")
+    refused = run("up")
+    assert (refused.exit_code, "headwater key add" in refused.output) == (1, True)
+    assert not (tmp_path / "landing").exists()
+
+
 def test_predict_says_how_to_start_the_endpoint(run) -> None:
     refused = run("predict")
     assert refused.exit_code == 1
