@@ -23,7 +23,7 @@ from headwater.instance import make_instance
 from headwater.land import land_with_bar
 from headwater.run import Graph, Told, end_dead_runs, heeding_interrupts
 from headwater.shipped import SHIPPED, shipped_until
-from headwater.stack import Process, Running, Stack
+from headwater.stack import HOST, Process, Running, Stack
 from ml.access_keys import refuse_without
 from ml.arrivals import Segment, due_segments, stale_segments
 from ml.computed import Computed
@@ -45,7 +45,7 @@ def bring_up(until: date | None, *, with_endpoint: bool, as_json: bool) -> None:
     began = time.monotonic()
     voice, settings = Voice(as_json), Settings.from_env()
     if with_endpoint:  # else it would be known only after all the rest
-        host = os.environ.get("HEADWATER_HOST", services.HOST)
+        host = os.environ.get("HEADWATER_HOST", HOST)
         refuse_without(host, settings.keys, is_named="HEADWATER_KEYS" in os.environ)
     with _Starting(Stack(settings), voice) as starting:
         _prepare(voice, settings)
