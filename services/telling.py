@@ -3,6 +3,7 @@
 Read from the project that is followed; where none is, there is nothing of it to tell.
 """
 
+import json
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ class Telling:
         self._published = Published(project)
         self._registry = Registry(project.registry)
         self._ledger = Ledger(project.ledger_url)
+        self._folder = project.home / "live_quality"
         self._lock = threading.Lock()
         self._coming: dict[str, tuple[tuple[int, str], list[dict[str, Any]]]] = {}
 
@@ -68,7 +70,13 @@ class Telling:
             "champion_since": crowned[-1].at if crowned else None,
             "history": [_told(one) for one in reversed(history[-_SHOWN_ENTRIES:])],
             **self._evaluated(promoted),
+            "live_quality": self._live_quality(bundle.model),
         }
+
+    def _live_quality(self, model: str) -> Any:
+        """What the asset of that name made of logged predictions and outcomes; None before it did."""
+        file = self._folder / f"{model}.json"
+        return json.loads(file.read_text()) if file.exists() else None
 
     def _evaluated(self, promoted: Entry | None) -> Mapping[str, Any]:
         if promoted is None:

@@ -264,6 +264,26 @@ def batch_predictions(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> 
     return _batch_predictions
 
 
+def live_quality(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
+    """How good the endpoint's answers were, as outcomes come in; made after all else in a run."""
+
+    @dg.asset(
+        **shown.of("live_quality", "python"),
+        deps=tables,
+        output_required=False,
+        op_tags={"dagster/priority": "-100"},
+    )
+    def _live_quality(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
+        """Logged predictions beside the outcomes that came true since, by day and version."""
+        made = steps.live_quality(platform)
+        if made is None:
+            yield dg.AssetObservation(context.asset_key, metadata={"waits": "no prediction is logged yet"})
+            return
+        yield dg.MaterializeResult(value={"edition": made.edition}, metadata=metadata.of_live_quality(made))
+
+    return _live_quality
+
+
 def answers(steps: Steps, shown: Shown) -> dg.AssetChecksDefinition:
     """Whether the endpoint told what the training path tells; made every night with the proofs."""
 

@@ -28,6 +28,8 @@ from ml.errors import MadeByOtherEngine, OtherCodeNow
 from ml.evaluation import Evaluation, evaluate
 from ml.feature_definition import FeatureDefinition
 from ml.gathering import Witness, environment_now, gather, keep_edition, seal
+from ml.live_quality import LiveQuality, live_quality
+from ml.live_quality import file_of as live_quality_file
 from ml.online import OnlineStore
 from ml.parity import Parity
 from ml.plots import Picture, draw
@@ -258,6 +260,17 @@ class Steps:
         if decision.promote:  # before it is: a version ever promoted has its tag, wherever this is killed
             keep_edition(platform.published(), bundle, reference["edition"])
         return promotion.settle(ledger, registry, bundle, evaluation, decision, actor=ACTOR), proven
+
+    def live_quality(self, platform: Platform) -> LiveQuality | None:
+        """Hold what was predicted beside what came true, and keep it for those who show it."""
+        made = live_quality(platform.settings, self.declaration)
+        if made:
+            file = live_quality_file(platform.settings, made.model)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            partial = file.with_suffix(".part")
+            partial.write_text(made.to_json())
+            partial.replace(file)
+        return made
 
     def answers_again(self, platform: Platform) -> Again:
         """Compute a sample of the answers logged yesterday and today again."""

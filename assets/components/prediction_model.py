@@ -84,6 +84,7 @@ class PredictionModel(dg.Component):
                 make.champion(steps, shown),
                 make.bento(steps, shown),
                 make.endpoint(shown),
+                make.live_quality(steps, shown, _keys(runner, (label, features))),
                 *self._coming(steps, shown, runner),
                 *([make.backtest(steps, shown, tables)] if declaration.backtest else []),
             ],

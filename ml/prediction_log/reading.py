@@ -42,6 +42,37 @@ def day_of(folder: Path, day: date, model: str) -> list[pa.Table]:
     return [one for one in tables if one.num_rows and one["model"][0].as_py() == model]
 
 
+def predictions_of(folder: Path, model: str, key: str, n_days: int) -> pa.Table | None:
+    """Predicted rows of a model's entities in the newest `n_days` that have answers; None where are none.
+
+    Columns are `answer_id`, `answered_at`, `version`, `key`, `prediction_at` and `score`.
+    """
+    days = sorted((folder / DAYS).glob("day=*"))[-n_days:]
+    tables = [
+        table
+        for day in days
+        for file in sorted(day.glob(f"*-{model}-*-predict.parquet"))
+        for table in [pq.ParquetFile(file).read()]
+    ]
+    tables += [table for file in _segments(folder, "*") for table in _of_segment(file)]
+    found = [told for told in (_predicted(table, model, key) for table in tables) if told]
+    return pa.concat_tables(found) if found else None
+
+
+def _predicted(table: pa.Table, model: str, key: str) -> pa.Table | None:
+    """Nothing of another model or route, or where the values have neither key nor time."""
+    if not table.num_rows or table["model"][0].as_py() != model or table["route"][0].as_py() != "predict":
+        return None
+    values = table["values"].combine_chunks()
+    names = [field.name for field in values.type]
+    if key not in names or "prediction_at" not in names:
+        return None
+    told = table.select(["answer_id", "answered_at", "version"])
+    told = told.append_column("key", values.field(key).cast(pa.string()))
+    told = told.append_column("prediction_at", values.field("prediction_at"))
+    return told.append_column("score", table["score"])
+
+
 def _of_process(folder: Path, told: AnswerId) -> Iterator[pa.Table]:
     # First the segments: one that is compacted meanwhile is in the day's files after.
     for file in _segments(folder, told.process):

@@ -106,10 +106,21 @@ function filter() {
   at("coming").replaceChildren(...found.map((one) => element("option", { value: one.key }, told(one))))
 }
 
+// Of the version that serves: predictions that were answered, beside what came true since.
+function quality(live) {
+  const own = live?.in_all.find((one) => one.version === described.model.version)
+  if (!own) return "no outcome of its predictions is known yet"
+  const share = `outcomes of ${own.n_known} of ${own.n_predicted} predictions are known`
+  if (own.value === null) return `${share}, too few for ${words(live.metric)}`
+  const interval = own.low === null ? "" : ` (95 %: ${own.low.toFixed(3)} to ${own.high.toFixed(3)})`
+  return `${words(live.metric)} ${own.value.toFixed(3)}${interval}; ${share}`
+}
+
 function showAbout(about) {
   const facts = [
     ["Version", short(described.model.version)],
     ["Champion since", about.champion_since ? time(about.champion_since) : "not told here"],
+    ["Live quality", quality(about.live_quality)],
     ["Loaded", time(described.loaded_at)],
     ["Features as of", time(described.features_as_of)],
     ["Edition", described.edition.id],

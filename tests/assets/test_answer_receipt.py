@@ -12,6 +12,7 @@ import dagster as dg
 import msgspec
 import pytest
 from click.testing import CliRunner
+from sklearn.metrics import roc_auc_score
 
 from assets.components.proof_checks import is_proof
 from assets.keys import ANSWERS
@@ -19,6 +20,7 @@ from headwater.cli import main
 from ml.answer_receipt import AnswerReceipt, Step, receipt_of
 from ml.errors import AnswerIdMalformed, AnswerNotLogged
 from ml.lake.published import Published
+from ml.live_quality import LiveQuality, live_quality
 from ml.online import OnlineStore
 from ml.prediction_log.ids import AnswerId
 from ml.prediction_log.record import Route
@@ -26,7 +28,7 @@ from ml.registry import Registry
 from ml.sources import kept
 from services.logged import Logged
 from services.serving import Prediction, Serving
-from tests.assets.meters import MODEL, Meters, day
+from tests.assets.meters import HOURS, MODEL, Meters, day
 from tests.assets.test_rebuilding import GATE, N_DAYS, trained
 
 
@@ -167,6 +169,40 @@ def test_a_day_s_answers_are_computed_again_and_another_one_is_named(world: Worl
     check = checked(world)
     assert not check.passed
     assert f"answer {answer_id}: it was" in str(check.description)
+
+
+def test_outcomes_are_held_beside_what_was_predicted(world: World) -> None:
+    declaration = world.serving.bundle.declaration
+    assert live_quality(world.meters.settings, declaration) is None
+    settings, example = world.meters.settings, world.serving.example[0]["instances"][0]
+    published = Published(settings)
+    labels = published.read("reading_labels", edition=published.edition()).to_pylist()
+    outcomes = {one["reading_id"]: one["is_high"] for one in labels}
+    told: dict[str, float] = {}
+    for n in (2, 3, N_DAYS):  # the last has not landed: its outcomes are open
+        rows = [
+            {**example, "meter_id": meter, "read_at": f"{day(n)}T{hour:02}:00:00Z"}
+            for meter in ("m1", "m2")
+            for hour in HOURS
+        ]
+        prediction = world.serving.predict(msgspec.json.encode({"instances": rows}))
+        for _ in range(2):  # asked twice, it counts once
+            world.logged(prediction)
+        told |= {one["reading_id"]: one["score"] for one in prediction.body["predictions"]}
+
+    made = live_quality(settings, declaration)
+    assert made is not None
+    assert [(one.day, one.n_predicted, one.n_known) for one in made.by_day] == [
+        (day(2), 24, 24), (day(3), 24, 24), (day(N_DAYS), 24, 0),
+    ]  # fmt: skip
+    known = [key for key in told if key in outcomes]
+    expected = roc_auc_score([outcomes[key] for key in known], [told[key] for key in known])
+    (whole,) = made.in_all
+    assert whole.value == pytest.approx(expected)
+    assert (whole.n_predicted, whole.n_known, whole.version) == (72, 48, world.serving.bundle.version)
+    assert whole.open_share == pytest.approx(1 / 3)
+    assert whole.low is not None and whole.high is not None and whole.low <= expected <= whole.high
+    assert LiveQuality.from_json(made.to_json()) == made
 
 
 def checked(world: World) -> Any:

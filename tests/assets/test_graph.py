@@ -21,7 +21,7 @@ SOURCES = {
     *("pizza_menu", "pizza_sales"),
 }
 MODELS = ("late_arrival", "pizza_demand")
-STEPS = {"bento", "candidate", "champion", "endpoint", "evaluation", "training_set"}
+STEPS = {"bento", "candidate", "champion", "endpoint", "evaluation", "live_quality", "training_set"}
 GRAPH = {
     "landing": SOURCES,
     "raw": SOURCES,
@@ -55,6 +55,7 @@ MODEL_STEPS = {
     "bento": {"late_arrival/champion"},
     "endpoint": {"late_arrival/bento", "late_arrival/champion"},
     "backtest": {"features/flight_features", "labels/flight_labels"},
+    "live_quality": {"features/flight_features", "labels/flight_labels"},
     "batch_predictions": {"features/flight_features", "features/flight_spine"},
 }
 
