@@ -2,9 +2,11 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -186,6 +188,31 @@ def test_alone_it_serves_what_is_packed_and_sigterm_ends_it(
         assert server.model()["follows_ledger"] is False
         assert server.predict(toy.instance()).json()["model"]["version"] == bundles["first"].version
         server.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: not server.left(), 15)
+    finally:
+        server.stop()
+
+
+def test_a_request_under_way_is_finished_when_it_is_told_to_end(
+    packed: Packed, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    server = _started(packed, tmp_path_factory)
+    body = json.dumps({"instances": [toy.instance()]}).encode()
+    lines = (
+        "POST /predict HTTP/1.1",
+        "Host: x",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    )
+    head = "".join(f"{line}\r\n" for line in (*lines, ""))
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            connection.sendall(head.encode() + body[:20])
+            time.sleep(0.3)
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.7)
+            connection.sendall(body[20:])
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
         wait_for(lambda: not server.left(), 15)
     finally:
         server.stop()
