@@ -13,7 +13,7 @@ from assets.components import model_metadata as metadata
 from assets.components.model_steps import Steps
 from assets.keys import ANSWERS, BACKTEST_TAG, REFUSED, STALE_TAG, is_automated, model_key
 from assets.resources import Platform
-from ml.errors import MadeByOtherCode
+from ml.errors import MadeByOtherCode, MadeByOtherEngine
 from ml.gate import Decision
 from ml.parity import Parity
 from ml.promotion import Outcome
@@ -251,9 +251,12 @@ def batch_predictions(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> 
     )
     def _batch_predictions(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
         """What the champion says now of those asked about next; features and scores are the endpoint's."""
-        made = steps.predict_coming(platform)
+        try:
+            made, waits = steps.predict_coming(platform), "there is no champion yet"
+        except MadeByOtherEngine as refusal:  # until one is trained by the engine that is installed
+            made, waits = None, str(refusal)
         if made is None:
-            yield dg.AssetObservation(context.asset_key, metadata={"waits": "there is no champion yet"})
+            yield dg.AssetObservation(context.asset_key, metadata={"waits": waits})
             return
         yield dg.MaterializeResult(
             value={"path": str(made.path)},
