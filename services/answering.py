@@ -26,7 +26,7 @@ class Answers:
     """Words for one contract's predictions; `key` and `at` are the places of a row's key and time, if it has.
 
     `first` and `last` bound the times that can be answered, `as_of` is the newest fact: in microseconds since
-    1970, None without online tables.
+    1970, None without online tables. Before `whole_from` lookups may find less than the training path did.
     """
 
     contract: Contract
@@ -36,6 +36,7 @@ class Answers:
     first: int | None
     last: int | None
     has_tables: bool
+    whole_from: int | None = None
 
     @classmethod
     def over(
@@ -44,22 +45,22 @@ class Answers:
         names: Sequence[str],
         store: OnlineStore,
         ahead: timedelta,
-        first: datetime | None = None,
+        whole_from: datetime | None = None,
     ) -> "Answers":
         """For rows of those names over those tables; predictions may lie `ahead` after the newest fact.
 
-        None lies before `first`, from when on the tables hold all that is looked back to.
+        From `whole_from` on the tables hold all that is looked back to.
         """
-        first = first or store.oldest
         as_of = None if store.as_of is None else microseconds(store.as_of)
         return cls(
             contract=contract,
             key=_place(names, contract.key),
             at=_place(names, "prediction_at"),
             as_of=as_of,
-            first=None if first is None else microseconds(first),
+            first=None if store.oldest is None else microseconds(store.oldest),
             last=None if as_of is None else as_of + ahead // timedelta(microseconds=1),
             has_tables=bool(store.tables),
+            whole_from=None if whole_from is None else microseconds(whole_from),
         )
 
     def check_reach(self, rows: Sequence[Row]) -> None:
@@ -94,6 +95,8 @@ class Answers:
                 one |= output
                 if self.as_of is not None and row[self.at] > self.as_of:
                     one["warnings"] = [_late(row[self.at], self.as_of)]
+                elif self.whole_from is not None and row[self.at] < self.whole_from:
+                    one["warnings"] = [_early(row[self.at], self.whole_from)]
             else:
                 one |= output
             told.append(one)
@@ -125,6 +128,14 @@ def _place(names: Sequence[str], name: str) -> int | None:
 
 def _late(at: int, as_of: int) -> Mapping[str, Any]:
     message = f"lies {(at - as_of) / _HOUR:.1f} h after the newest fact the features know"
+    return {"column": "prediction_at", "value": _time(at), "message": message}
+
+
+def _early(at: int, whole_from: int) -> Mapping[str, Any]:
+    message = (
+        f"lies before {_said(whole_from)}, from when on all that features look back to is held here: they "
+        "may know less of that time than in training"
+    )
     return {"column": "prediction_at", "value": _time(at), "message": message}
 
 

@@ -166,6 +166,24 @@ def test_a_time_past_the_newest_fact_is_warned_of(serving: Serving) -> None:
     assert [w["message"] for w in told["warnings"]] == ["lies 12.0 h after the newest fact the features know"]
 
 
+def test_a_time_before_all_that_is_looked_back_to_is_held_is_warned_of(bundles: Mapping[str, Bundle]) -> None:
+    files = dict(bundles["first"].files)
+    sql = files["features.sql"].decode()
+    join = "and spine.prediction_at >= speed.known_at"
+    files["features.sql"] = sql.replace(
+        join, f"{join}\n        and speed.known_at >= spine.prediction_at - interval 24 hours"
+    ).encode()
+    bounded = Serving.assemble(Bundle(files), store(toy.zone_speed()), 1000, timedelta(days=7))
+    if bounded.features.not_compiled:
+        pytest.fail(bounded.features.not_compiled)
+    old, new = (ask(bounded, toy.instance(hours))["predictions"][0] for hours in (-24 * 3.5, 0))
+    (warning,) = old["warnings"]
+    assert (
+        "lies before 2024-03-02T00:00:00Z, from when on all that features look back to" in warning["message"]
+    )
+    assert "warnings" not in new
+
+
 @pytest.mark.parametrize("hours", [-24 * 30, 24 * 8])
 def test_a_time_the_tables_do_not_cover_is_refused(serving: Serving, hours: float) -> None:
     refused = refusal(serving, toy.instance(), toy.instance(hours))
