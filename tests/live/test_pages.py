@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.live.project import Project
 
@@ -78,7 +78,7 @@ def test_the_endpoint_page_asks_about_a_flight_to_come_and_tells_why(project: Pr
 
 def test_the_endpoint_page_is_used_by_keyboard_and_names_a_wrong_field(project: Project, page: Page) -> None:
     page.goto(project.endpoint)
-    page.wait_for_function("document.querySelector('#field-carrier_id')?.value !== ''")
+    expect(page.locator("#field-carrier_id")).not_to_have_value("")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.locator("#field-scheduled_dep_at").fill("tomorrow")
