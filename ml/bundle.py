@@ -22,7 +22,11 @@ _IDENTITY = ("contract.json", "declaration.json", "features.sql", "receipt.json"
 FILES = (*_IDENTITY, "origin.json")  # beside the model itself, whose file is named by its engine
 _MODELS = tuple(sorted(engine.file for engine in ENGINES.values()))
 CALIBRATION = "calibration.json"  # where one is declared; part of the version
-BESIDE = ("provenance.json", "samples.json")  # where kept; bundles of no project or of before have none
+BESIDE = (
+    "fingerprint.json",
+    "provenance.json",
+    "samples.json",
+)  # where kept; bundles of no project or of before have none
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,8 @@ class Bundle:
 
     `receipt.json` says what made the model; `origin.json` says from which edition its rows were read and
     which were kept for testing. It is not part of the version: the same training rows are the same model.
-    Nor are, where there are such, `provenance.json`, all that the version can be made from again, and
-    `samples.json`, what it must say of some rows.
+    Nor are, where there are such, `provenance.json`, all that the version can be made from again,
+    `samples.json`, what it must say of some rows, and `fingerprint.json`, the training rows' values counted.
     """
 
     files: Mapping[str, bytes]

@@ -13,8 +13,10 @@ from ml import canonical
 from ml.declared import Declared, Name, one_of, parameter_problems
 from ml.declared_backtest import BacktestPlan
 from ml.declared_calibration import Calibration
+from ml.declared_drift import DriftPlan
 from ml.declared_gate import AgainstChampion, Gate
 from ml.declared_parity import ParityPlan
+from ml.declared_retrain import Budget, DriftTrigger, QualityTrigger, Retrain
 from ml.declared_search import Range, Search
 from ml.engines import ENGINES
 from ml.engines.protocol import Parameter
@@ -114,12 +116,6 @@ class Costs(Declared):
     false_negative: float = Field(default=1.0, ge=0)
 
 
-class Retrain(Declared):
-    """Train again once the training set would gain this many days."""
-
-    after_new_days: int = Field(ge=1)
-
-
 class ModelDeclaration(Declared):
     """One model; the instance of a component, or the `declaration.json` of a bundle."""
 
@@ -138,6 +134,7 @@ class ModelDeclaration(Declared):
     costs: Costs = Costs()
     backtest: BacktestPlan | None = None
     parity: ParityPlan = ParityPlan()
+    drift: DriftPlan = DriftPlan()
 
     def _contradictions(self) -> Iterator[Problem]:
         """What does not fit together of parts that are right by themselves."""
@@ -252,6 +249,10 @@ _PARTS: Mapping[tuple[str, ...], type[Declared]] = {
     ("search",): Search,
     ("calibration",): Calibration,
     ("retrain",): Retrain,
+    ("retrain", "quality"): QualityTrigger,
+    ("retrain", "drift"): DriftTrigger,
+    ("retrain", "budget"): Budget,
+    ("drift",): DriftPlan,
     ("slices",): Slices,
     ("costs",): Costs,
     ("backtest",): BacktestPlan,

@@ -59,6 +59,7 @@ class Entry:
 
     `kind` is one of
 
+    - decided: whether it is due to be trained again, `version` being the champion; `details` has the numbers
     - registered: the version's bundle lies at `uri`
     - compared: it was put to the test beside the champion `previous`; `details` has the numbers
     - refused: it is not promoted

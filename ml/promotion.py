@@ -82,7 +82,7 @@ def settle(
     """
     model, version = bundle.model, bundle.version
     uri = registry.put(bundle)
-    told = _told(evaluation, decision)
+    told = {**_told(evaluation, decision), "labelled_until": bundle.origin["tested_on"]["last_day"]}
     with ledger.transaction() as act:
         act.register(model, version, uri, _details(bundle), actor)
         champion = act.champion(model)
@@ -121,6 +121,13 @@ def trained_until(ledger: Ledger, model: str) -> date | None:
     return date.fromisoformat(newest.details["trained_until"]) if newest else None
 
 
+def retrained(ledger: Ledger, model: str) -> tuple[date, ...]:
+    """Of each candidate so far the newest labelled day there was, oldest first."""
+    entries = ledger.history(model, "registered")
+    days = [one.details.get("labelled_until", one.details["trained_until"]) for one in entries]
+    return tuple(map(date.fromisoformat, days))
+
+
 def _next(act: Transaction, model: str, rule: AgainstChampion) -> Spending:
     """What the next test may spend, after those of the year before now."""
     since = datetime.now(UTC) - YEAR
@@ -154,6 +161,7 @@ def _details(bundle: Bundle) -> dict[str, Any]:
     return {
         "trained_from": bundle.receipt["rows"]["first_day"],
         "trained_until": bundle.receipt["rows"]["last_day"],
+        "labelled_until": bundle.origin["tested_on"]["last_day"],
         "n_rows": bundle.receipt["rows"]["n_rows"],
         "edition": bundle.origin["edition"],
     }

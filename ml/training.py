@@ -16,6 +16,9 @@ from ml.calibration import Calibrated, Calibrator, calibrate, held_back
 from ml.calibration import versions as calibration_versions
 from ml.contract import Contract
 from ml.declaration import ModelDeclaration
+from ml.drift.fingerprint import Fingerprint
+from ml.drift.taking import FILE as FINGERPRINT
+from ml.drift.taking import fingerprint_of
 from ml.engines import ENGINES
 from ml.engines.protocol import Fitted, Parameter
 from ml.feature_definition import FeatureDefinition
@@ -46,11 +49,15 @@ def found_for(bundle: Bundle) -> Found | None:
 
 @dataclass(frozen=True)
 class Learned:
-    """What was learned of training rows: the contract, the engine's model, and the step after it if any."""
+    """What was learned of training rows: the contract, the engine's model, and the step after it if any.
+
+    `fingerprint` are the rows' values counted, where that was asked for.
+    """
 
     contract: Contract
     fitted: Fitted
     calibrator: Calibrator | None
+    fingerprint: Fingerprint | None = None
 
     @property
     def scoring(self) -> Fitted:
@@ -65,8 +72,11 @@ def fit(
     *,
     threads: int = 0,
     found: Found | None = None,
+    count: bool = False,
 ) -> Learned:
     """Fit the declared engine on training rows, but for the newest days if a calibration needs those.
+
+    With `count` their fingerprint is taken too.
 
     Raises LabelUnfit, OneClass, ColumnUnfit, InfiniteValues, FeaturesEmpty, TooManyCategories,
     DeclarationRefused, EngineRefused, EmptySplit or CalibrationUnfit.
@@ -78,6 +88,7 @@ def fit(
     classes = classes_of(declaration, rows)
     labels = labels_of(declaration, rows, "train", classes)
     contract = Contract.learn(declaration, definition, rows, classes)
+    counted = fingerprint_of(contract, rows) if count else None
     encoded = [encode(rows, contract)]
     del rows
     fitted = ENGINES[declaration.engine.name].fit(
@@ -89,10 +100,11 @@ def fit(
         threads=threads,
     )
     if newer is None:
-        return Learned(contract, fitted, None)
+        return Learned(contract, fitted, None, counted)
     came_true = labels_of(declaration, newer, "calibration", classes)
     values = as_matrix(encode(newer, contract))
-    return Learned(contract, fitted, calibrate(declaration, fitted, values, came_true, newer["day"]))
+    step = calibrate(declaration, fitted, values, came_true, newer["day"])
+    return Learned(contract, fitted, step, counted)
 
 
 def versions_of(declaration: ModelDeclaration) -> Mapping[str, str]:
@@ -120,7 +132,7 @@ def train(
     manifest, rows = training_set.manifest, [training_set.train]
     shown = sampled(training_set.train, declaration.features.columns)
     del training_set
-    learned = fit(rows.pop(), declaration, definition, threads=threads, found=found)
+    learned = fit(rows.pop(), declaration, definition, threads=threads, found=found, count=True)
     receipt = {
         "rows": manifest.train,
         "tables": {"features": declaration.features.table, "label": declaration.label.table},
@@ -148,6 +160,8 @@ def train(
         ),
     }
     files[SAMPLES] = Samples.of(learned.scoring, learned.contract, shown).to_json()
+    if learned.fingerprint:
+        files[FINGERPRINT] = learned.fingerprint.to_json()
     if learned.calibrator:
         files[CALIBRATION] = learned.calibrator.to_json()
     return Bundle({name: text.encode() for name, text in files.items()})

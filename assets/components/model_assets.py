@@ -11,7 +11,7 @@ import dagster as dg
 
 from assets.components import model_metadata as metadata
 from assets.components.model_steps import Steps
-from assets.keys import ANSWERS, BACKTEST_TAG, REFUSED, STALE_TAG, is_automated, model_key
+from assets.keys import BACKTEST_TAG, REFUSED, STALE_TAG, is_automated, model_key
 from assets.resources import Platform
 from ml.errors import MadeByOtherCode, MadeByOtherEngine
 from ml.gate import Decision
@@ -61,7 +61,7 @@ def training_set(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.As
 
     @dg.asset(
         **shown.of("training_set", "iceberg"),
-        deps=tables,
+        deps=[*tables, shown.key("quality"), shown.key("drift")],
         output_required=False,
         code_version=steps.declaration.rows_code,
     )
@@ -73,6 +73,8 @@ def training_set(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.As
         try:
             decision = steps.retrain_decision(platform)
             context.log.info(f"retrain policy: {decision.reason}")
+            if is_automated(context):
+                steps.note_decision(platform, decision)
             if is_automated(context) and not decision.is_due:
                 observed = {"retrain": f"not due: {decision.reason}"}
                 yield dg.AssetObservation(context.asset_key, metadata=observed)
@@ -265,51 +267,6 @@ def batch_predictions(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> 
         )
 
     return _batch_predictions
-
-
-def live_quality(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
-    """How good the endpoint's answers were, as outcomes come in; made after all else in a run."""
-
-    @dg.asset(
-        **shown.of("live_quality", "python"),
-        deps=tables,
-        output_required=False,
-        op_tags={"dagster/priority": "-100"},
-    )
-    def _live_quality(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
-        """Logged predictions beside the outcomes that came true since, by day and version."""
-        made = steps.live_quality(platform)
-        if made is None:
-            yield dg.AssetObservation(context.asset_key, metadata={"waits": "no prediction is logged yet"})
-            return
-        yield dg.MaterializeResult(value={"edition": made.edition}, metadata=metadata.of_live_quality(made))
-
-    return _live_quality
-
-
-def answers(steps: Steps, shown: Shown) -> dg.AssetChecksDefinition:
-    """Whether the endpoint told what the training path tells; made every night with the proofs."""
-
-    @dg.asset_check(
-        name=ANSWERS,
-        asset=shown.key("endpoint"),
-        description=(
-            "Of the answers logged yesterday and today a sample is computed again: scores from the logged "
-            "features, features by their SQL over the online tables as they were. All are equal to the bit."
-        ),
-    )
-    def _answers(platform: Platform) -> dg.AssetCheckResult:
-        found = steps.answers_again(platform)
-        told = f"{found.n_answers:,} answers with {found.n_rows:,} rows computed again"
-        if found.gone:
-            told += f"; of {len(found.gone)} groups model or online tables are kept no more"
-        return dg.AssetCheckResult(
-            passed=not found.faults,
-            description="; ".join(found.faults) or told,
-            metadata={"answers": found.n_answers, "rows": found.n_rows, "kept no more": found.gone[:5]},
-        )
-
-    return _answers
 
 
 def endpoint(shown: Shown) -> dg.AssetSpec:

@@ -18,7 +18,6 @@ from ml.bundle import Bundle
 from ml.coming import summary
 from ml.evaluation import Evaluation
 from ml.gate import PairedTest
-from ml.live_quality import LiveQuality, Slice
 from ml.metrics import first_metric
 from ml.plots import Picture
 from ml.promotion import Outcome
@@ -107,7 +106,7 @@ def of_evaluation(judged: Judged) -> Metadata:
         "base_rate": round(evaluation.label_mean, 5),
         "report": dg.MetadataValue.url(report) if report.startswith("http") else _file(report),
         "card": dg.MetadataValue.md(judged.card),
-        **_pictures(judged.pictures),
+        **pictures_of(judged.pictures),
         "importances_table": dg.MetadataValue.table(records=_importances(evaluation)),
     }
 
@@ -153,27 +152,6 @@ def of_batch(made: Predicted) -> Metadata:
     }
 
 
-def of_live_quality(made: LiveQuality) -> Metadata:
-    """Of each version in all and by day; the newest version's figure is one that is plotted over time."""
-    newest = max(made.in_all, key=lambda one: one.n_predicted)
-    value = {f"live_{made.metric}": newest.value} if newest.value is not None else {}
-    return {
-        **value,
-        "predictions": sum(one.n_predicted for one in made.in_all),
-        "outcomes_known": sum(one.n_known for one in made.in_all),
-        "versions": dg.MetadataValue.table(records=[_slice(one, made.metric) for one in made.in_all]),
-        "days": dg.MetadataValue.table(records=[_slice(one, made.metric) for one in made.by_day[-90:]]),
-        "edition": made.edition,
-    }
-
-
-def _slice(one: Slice, metric: str) -> dg.TableRecord:
-    told = {"day": str(one.day or "all"), "version": one.version[:12], "predictions": one.n_predicted}
-    told |= {"outcomes known": one.n_known, "open": round(one.open_share, 4)}
-    numbers = {metric: one.value, "low": one.low, "high": one.high}
-    return dg.TableRecord(told | {k: "" if v is None else str(round(v, 4)) for k, v in numbers.items()})
-
-
 def _shown(row: Mapping[str, Any]) -> dict[str, str | int | float | bool | None]:
     return {
         name: value if value is None or isinstance(value, str | int | float) else str(value)
@@ -194,7 +172,7 @@ def of_backtest(made: Backtested) -> Metadata:
         "edition": over.edition,
         "code": over.code,
         "kept_at": _file(made.uri),
-        **_pictures(made.pictures),
+        **pictures_of(made.pictures),
     }
 
 
@@ -282,7 +260,7 @@ def _file(uri: str) -> dg.MetadataValue[Any]:
     return dg.MetadataValue.path(uri.removeprefix("file://"))
 
 
-def _pictures(pictures: Mapping[str, Picture]) -> Metadata:
+def pictures_of(pictures: Mapping[str, Picture]) -> Metadata:
     shown = {}
     for name, picture in pictures.items():
         encoded = base64.b64encode(picture.png).decode()

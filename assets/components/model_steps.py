@@ -4,11 +4,11 @@ No Dagster events here, and no maths: `ml` does the work.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pyarrow.parquet as pq
 
@@ -17,7 +17,7 @@ from assets.components.model_parity import prove
 from assets.dbt_runner import DbtRunner
 from assets.resources import Platform
 from assets.table_code import canonical_sql, project_code
-from ml import canonical, card, gate, packaging, promotion, report, retrain
+from ml import canonical, card, deciding, gate, packaging, promotion, report, retrain
 from ml.answers_again import Again, answers_again
 from ml.backtest import Backtest, Fold, backtest
 from ml.baseline import fit_baseline
@@ -28,13 +28,17 @@ from ml.errors import MadeByOtherEngine, OtherCodeNow
 from ml.evaluation import Evaluation, evaluate
 from ml.feature_definition import FeatureDefinition
 from ml.gathering import Witness, environment_now, gather, keep_edition, seal
+from ml.ledger_entries import Entry
 from ml.live_quality import LiveQuality, live_quality
 from ml.live_quality import file_of as live_quality_file
+from ml.observing import BASELINE_FILE, Drift, Observed, keep
 from ml.online import OnlineStore
 from ml.parity import Parity
 from ml.plots import Picture, draw
 from ml.plots_backtest import draw_backtest
+from ml.plots_observed import draw_drift, draw_quality
 from ml.provenance import Origins
+from ml.quality import Quality
 from ml.scoring import Scorer
 from ml.search import Told, search
 from ml.split import Span
@@ -44,6 +48,7 @@ from ml.training_set import Manifest, TrainingSet, assemble, rows_for, train_row
 
 ACTOR = "dagster"
 _BATCHES_KEPT = 30
+S = TypeVar("S")
 Value = dict[str, Any]
 
 
@@ -78,6 +83,14 @@ class Backtested:
 
 
 @dataclass(frozen=True)
+class Seen(Generic[S]):
+    """What was seen of a champion after its training, and its pictures."""
+
+    what: S
+    pictures: Mapping[str, Picture]
+
+
+@dataclass(frozen=True)
 class Predicted:
     """A batch of predictions, and its file."""
 
@@ -101,7 +114,32 @@ class Steps:
         published = platform.published()
         labelled = published.days(self.declaration.label.table, published.edition())
         until = promotion.trained_until(platform.ledger(), self.declaration.name)
-        return retrain.decide(self.declaration, labelled, until)
+        shown = deciding.signals(platform.settings, self.declaration)
+        return retrain.decide(self.declaration, labelled, until, shown)
+
+    def note_decision(self, platform: Platform, decision: retrain.RetrainDecision) -> None:
+        """Write the decision of a run that files asked for to the ledger, with its numbers."""
+        edition = platform.published().edition().id
+        deciding.note(platform.settings, self.declaration.name, decision, edition, ACTOR)
+
+    def quality(self, platform: Platform) -> Seen[Quality] | None:
+        """Measure champion, candidate and baseline on the days since, and keep what is found."""
+        observed = Observed.now(platform.settings, self.declaration)
+        if observed is None:
+            return None
+        made = observed.quality()
+        keep(platform.settings, self.declaration.name, "quality.json", made.to_json())
+        crowned = platform.ledger().history(self.declaration.name, "promoted")
+        return Seen(made, draw_quality(made, _promoted_on(crowned)))
+
+    def drift(self, platform: Platform) -> Seen[Drift] | None:
+        """Hold the newest days against the champion's training rows, and keep what is found."""
+        observed = Observed.now(platform.settings, self.declaration)
+        made = observed and observed.drift()
+        if made is None:
+            return None
+        keep(platform.settings, self.declaration.name, "drift.json", made.to_json())
+        return Seen(made, draw_drift(made))
 
     @property
     def lineage_code(self) -> str:
@@ -183,6 +221,7 @@ class Steps:
         rows, registry, ledger = self._load(platform, training_set), platform.registry(), platform.ledger()
         bundle = registry.get(self.declaration.name, version)
         champion, unread = self._champion(platform)
+        plain = fit_baseline(rows, bundle)
         theirs = champion and rows_for(rows, champion.bundle.declaration, platform.published())
         rules = self.declaration.gate
         evaluation = evaluate(
@@ -191,7 +230,7 @@ class Steps:
             champion=champion,
             champion_test=theirs,
             against=rules.against_champion.metric,
-            baseline=fit_baseline(rows, bundle),
+            baseline=plain,
         )
         if unread:
             evaluation = evaluation.beside_unread(unread)
@@ -203,6 +242,7 @@ class Steps:
         files = {
             "evaluation.json": evaluation.to_json().encode(),
             "card.md": described.encode(),
+            BASELINE_FILE: plain.save().encode(),
             "report.html": report.render(bundle, evaluation, decision, pictures, over).encode(),
         }
         uri = registry.put_evaluation(bundle.model, version, evaluation.id, files)
@@ -342,3 +382,9 @@ class Steps:
 
 def _span(part: Value) -> Span:
     return Span(date.fromisoformat(part["first_day"]), date.fromisoformat(part["last_day"]))
+
+
+def _promoted_on(entries: Sequence[Entry]) -> list[date]:
+    """The newest labelled day at each promotion, where it was noted."""
+    days = [one.details.get("labelled_until") for one in entries]
+    return [date.fromisoformat(day) for day in days if day]

@@ -9,6 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from assets.components import model_assets as make
+from assets.components import observed_assets as look
 from assets.components.dbt_translator import TableTranslator
 from assets.components.model_steps import Steps
 from assets.dbt_nodes import tables_of
@@ -78,17 +79,19 @@ class PredictionModel(dg.Component):
         tables = _keys(runner, (features, label))
         return dg.Definitions(
             assets=[
+                look.quality(steps, shown, tables),
+                look.drift(steps, shown, tables),
                 make.training_set(steps, shown, tables),
                 make.candidate(steps, shown),
                 make.evaluation(steps, shown),
                 make.champion(steps, shown),
                 make.bento(steps, shown),
                 make.endpoint(shown),
-                make.live_quality(steps, shown, _keys(runner, (label, features))),
+                look.live_quality(steps, shown, _keys(runner, (label, features))),
                 *self._coming(steps, shown, runner),
                 *([make.backtest(steps, shown, tables)] if declaration.backtest else []),
             ],
-            asset_checks=[make.answers(steps, shown)],
+            asset_checks=[look.answers(steps, shown)],
         )
 
     def _coming(self, steps: Steps, shown: make.Shown, runner: DbtRunner) -> list[dg.AssetsDefinition]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from ml.canonical import digest
 from ml.errors import BadBatch, MadeByOtherCode, NothingPublished, Uncertified, UnknownTable
 from ml.lake import expiry, iceberg
 from ml.lake.batches import PublishBatch, checked
@@ -128,9 +129,18 @@ class Published:
 
     def days(self, table: str, edition: Edition) -> list[date]:
         """The days that have rows, in order; reads no rows."""
+        return sorted(self.parts(table, edition))
+
+    def parts(self, table: str, edition: Edition) -> dict[date, str]:
+        """By day that has rows a name of what holds them: as long as it is the same, so are they."""
         snapshot = self._snapshot(table, edition)
         tasks = self._load(table).scan(snapshot_id=snapshot, selected_fields=("day",)).plan_files()
-        return sorted({day for task in tasks if (day := iceberg.day_of(task))})
+        held: dict[date, list[str]] = {}
+        for task in tasks:
+            files = [task.file.file_path, *(one.file_path for one in task.delete_files)]
+            if day := iceberg.day_of(task):
+                held.setdefault(day, []).extend(file.rpartition("/")[2] for file in files)
+        return {day: digest("\n".join(sorted(files)))[:32] for day, files in held.items()}
 
     def tag(self, edition: Edition, name: str) -> None:
         """Keep an edition readable for as long as it has the tag, through every `expire`.

@@ -14,7 +14,7 @@ from ml.errors import BundleRefused
 from ml.scoring import Scorer
 from ml.training_set import TrainingSet
 
-FILES = (*COMMON, "trees.txt", "samples.json")
+FILES = (*COMMON, "trees.txt", "fingerprint.json", "samples.json")
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_it_is_text_without_times_paths_or_threads(folder: Path) -> None:
 def test_where_rows_were_read_is_not_part_of_the_version(bundle: Bundle) -> None:
     elsewhere = Bundle({**bundle.files, "origin.json": b'{"edition": 99, "snapshots": {}}'})
     assert elsewhere.version == bundle.version
-    for name in set(FILES) - {"origin.json", "samples.json"}:
+    for name in set(FILES) - {"origin.json", "fingerprint.json", "samples.json"}:
         assert Bundle({**bundle.files, name: bundle.files[name] + b" "}).version != bundle.version
 
 

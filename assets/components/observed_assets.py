@@ -1,0 +1,119 @@
+"""The assets that look at a model after its training: how good it still is, whether its features drift.
+
+No maths and no I/O: each calls one step and shows its outcome.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from assets.components.model_assets import Shown
+from assets.components.model_steps import Steps
+from assets.components.observed_metadata import (
+    check_of_drift,
+    check_of_quality,
+    of_drift,
+    of_live_quality,
+    of_quality,
+)
+from assets.keys import ANSWERS
+from assets.resources import Platform
+
+
+def quality(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
+    """How good the champion still is; the retrain policy reads it."""
+    holds = dg.AssetCheckSpec(
+        "holds",
+        asset=shown.key("quality"),
+        description=(
+            "Over the newest window of labelled days the champion is not surely worse than when it was "
+            "judged by more than the retrain policy allows, and not surely worse than the baseline."
+        ),
+    )
+
+    @dg.asset(**shown.of("quality", "python"), deps=tables, output_required=False, check_specs=[holds])
+    def _quality(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
+        """What champion, newest candidate and baseline say of labelled days after their training.
+
+        One value a day and model, the newest window with 95 % intervals, and the champion's slices there.
+        """
+        seen = steps.quality(platform)
+        if seen is None:
+            yield dg.AssetObservation(context.asset_key, metadata={"waits": "there is no champion yet"})
+            yield dg.AssetCheckResult(check_name=holds.name, passed=True, description="no champion yet")
+            return
+        yield dg.MaterializeResult(value={"edition": seen.what.edition}, metadata=of_quality(seen))
+        yield check_of_quality(holds.name, steps.declaration, seen.what)
+
+    return _quality
+
+
+def drift(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
+    """Whether features are as the champion knew them; the retrain policy reads it."""
+    bounds = dg.AssetCheckSpec(
+        "bounds",
+        asset=shown.key("drift"),
+        description="Every feature, and the scores, are within the declared bounds beside the training rows.",
+    )
+
+    @dg.asset(**shown.of("drift", "duckdb"), deps=tables, output_required=False, check_specs=[bounds])
+    def _drift(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
+        """The newest window of days beside the champion's training rows and beside the weeks before.
+
+        By feature: PSI, Jensen-Shannon distance, shares missing and never seen, quantiles.
+        """
+        seen = steps.drift(platform)
+        if seen is None:
+            yield dg.AssetObservation(context.asset_key, metadata={"waits": "there is no champion yet"})
+            yield dg.AssetCheckResult(check_name=bounds.name, passed=True, description="no champion yet")
+            return
+        yield dg.MaterializeResult(value={"edition": seen.what.edition}, metadata=of_drift(seen))
+        yield check_of_drift(bounds.name, seen.what)
+
+    return _drift
+
+
+def live_quality(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
+    """How good the endpoint's answers were, as outcomes come in; made after all else in a run."""
+
+    @dg.asset(
+        **shown.of("live_quality", "python"),
+        deps=tables,
+        output_required=False,
+        op_tags={"dagster/priority": "-100"},
+    )
+    def _live_quality(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
+        """Logged predictions beside the outcomes that came true since, by day and version."""
+        made = steps.live_quality(platform)
+        if made is None:
+            yield dg.AssetObservation(context.asset_key, metadata={"waits": "no prediction is logged yet"})
+            return
+        yield dg.MaterializeResult(value={"edition": made.edition}, metadata=of_live_quality(made))
+
+    return _live_quality
+
+
+def answers(steps: Steps, shown: Shown) -> dg.AssetChecksDefinition:
+    """Whether the endpoint told what the training path tells; made every night with the proofs."""
+
+    @dg.asset_check(
+        name=ANSWERS,
+        asset=shown.key("endpoint"),
+        description=(
+            "Of the answers logged yesterday and today a sample is computed again: scores from the logged "
+            "features, features by their SQL over the online tables as they were. All are equal to the bit."
+        ),
+    )
+    def _answers(platform: Platform) -> dg.AssetCheckResult:
+        found = steps.answers_again(platform)
+        told = f"{found.n_answers:,} answers with {found.n_rows:,} rows computed again"
+        if found.gone:
+            told += f"; of {len(found.gone)} groups model or online tables are kept no more"
+        return dg.AssetCheckResult(
+            passed=not found.faults,
+            description="; ".join(found.faults) or told,
+            metadata={"answers": found.n_answers, "rows": found.n_rows, "kept no more": found.gone[:5]},
+        )
+
+    return _answers
