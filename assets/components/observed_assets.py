@@ -20,6 +20,8 @@ from assets.components.observed_metadata import (
 from assets.keys import ANSWERS
 from assets.resources import Platform
 
+_WAITS = {"waits": "there is no champion yet"}
+
 
 def quality(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
     """How good the champion still is; the retrain policy reads it."""
@@ -32,15 +34,15 @@ def quality(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsD
         ),
     )
 
-    @dg.asset(**shown.of("quality", "python"), deps=tables, output_required=False, check_specs=[holds])
-    def _quality(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
+    @dg.asset(**shown.of("quality", "python"), deps=tables, check_specs=[holds])
+    def _quality(platform: Platform) -> Iterator[Any]:
         """What champion, newest candidate and baseline say of labelled days after their training.
 
         One value a day and model, the newest window with 95 % intervals, and the champion's slices there.
         """
         seen = steps.quality(platform)
         if seen is None:
-            yield dg.AssetObservation(context.asset_key, metadata={"waits": "there is no champion yet"})
+            yield dg.MaterializeResult(value={}, metadata=_WAITS)  # else what follows would be skipped
             yield dg.AssetCheckResult(check_name=holds.name, passed=True, description="no champion yet")
             return
         yield dg.MaterializeResult(value={"edition": seen.what.edition}, metadata=of_quality(seen))
@@ -57,15 +59,15 @@ def drift(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDef
         description="Every feature, and the scores, are within the declared bounds beside the training rows.",
     )
 
-    @dg.asset(**shown.of("drift", "duckdb"), deps=tables, output_required=False, check_specs=[bounds])
-    def _drift(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
+    @dg.asset(**shown.of("drift", "duckdb"), deps=tables, check_specs=[bounds])
+    def _drift(platform: Platform) -> Iterator[Any]:
         """The newest window of days beside the champion's training rows and beside the weeks before.
 
         By feature: PSI, Jensen-Shannon distance, shares missing and never seen, quantiles.
         """
         seen = steps.drift(platform)
         if seen is None:
-            yield dg.AssetObservation(context.asset_key, metadata={"waits": "there is no champion yet"})
+            yield dg.MaterializeResult(value={}, metadata=_WAITS)  # else what follows would be skipped
             yield dg.AssetCheckResult(check_name=bounds.name, passed=True, description="no champion yet")
             return
         yield dg.MaterializeResult(value={"edition": seen.what.edition}, metadata=of_drift(seen))

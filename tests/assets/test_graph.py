@@ -21,7 +21,10 @@ SOURCES = {
     *("pizza_menu", "pizza_sales"),
 }
 MODELS = ("late_arrival", "pizza_demand")
-STEPS = {"bento", "candidate", "champion", "endpoint", "evaluation", "live_quality", "training_set"}
+STEPS = {
+    *("training_set", "candidate", "evaluation", "champion", "bento", "endpoint"),
+    *("live_quality", "quality", "drift"),
+}
 GRAPH = {
     "landing": SOURCES,
     "raw": SOURCES,
@@ -48,7 +51,10 @@ GRAPH = {
     "pizza_demand": STEPS,
 }
 MODEL_STEPS = {
-    "training_set": {"features/flight_features", "labels/flight_labels"},
+    "training_set": {
+        *("features/flight_features", "labels/flight_labels"),
+        *("late_arrival/quality", "late_arrival/drift"),
+    },
     "candidate": {"late_arrival/training_set"},
     "evaluation": {"late_arrival/training_set", "late_arrival/candidate"},
     "champion": {"late_arrival/evaluation"},
@@ -56,6 +62,8 @@ MODEL_STEPS = {
     "endpoint": {"late_arrival/bento", "late_arrival/champion"},
     "backtest": {"features/flight_features", "labels/flight_labels"},
     "live_quality": {"features/flight_features", "labels/flight_labels"},
+    "quality": {"features/flight_features", "labels/flight_labels"},
+    "drift": {"features/flight_features", "labels/flight_labels"},
     "batch_predictions": {"features/flight_features", "features/flight_spine"},
 }
 
