@@ -16,6 +16,7 @@ from ml.declared_calibration import Calibration
 from ml.declared_drift import DriftPlan
 from ml.declared_gate import AgainstChampion, Gate
 from ml.declared_parity import ParityPlan
+from ml.declared_replay import ReplayPlan
 from ml.declared_retrain import Budget, DriftTrigger, QualityTrigger, Retrain
 from ml.declared_search import Range, Search
 from ml.engines import ENGINES
@@ -246,6 +247,7 @@ _PARTS: Mapping[tuple[str, ...], type[Declared]] = {
     ("engine",): EngineChoice,
     ("gate",): Gate,
     ("gate", "against_champion"): AgainstChampion,
+    ("gate", "replay"): ReplayPlan,
     ("search",): Search,
     ("calibration",): Calibration,
     ("retrain",): Retrain,

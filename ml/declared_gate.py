@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from ml.declared import Declared, one_of
+from ml.declared_replay import ReplayPlan
 from ml.metrics import METRICS
 
 METRIC_NAMES = tuple(sorted({name for metrics in METRICS.values() for name in metrics}))
@@ -74,7 +75,11 @@ class AgainstChampion(Declared):
 
 
 class Gate(Declared):
-    """What a candidate must reach to be promoted: a value for each named metric, and the champion."""
+    """What a candidate must reach to be promoted: a value for each named metric, and the champion.
+
+    `replay` bounds what it may change of the last answers.
+    """
 
     floor: dict[MetricName, float] = Field(min_length=1)
     against_champion: AgainstChampion
+    replay: ReplayPlan = ReplayPlan()

@@ -191,6 +191,15 @@ class AnswerNotVerified(HeadwaterError):
         )
 
 
+class ReplayFailed(HeadwaterError):
+    """The process in which a candidate is asked about past requests ended before it was done."""
+
+    def __init__(self, version: str, told: str) -> None:
+        super().__init__(
+            f"Version {version[:12]} can't be asked about past requests; its process said:\n{told}"
+        )
+
+
 class CandidateNotServed(HeadwaterError):
     """A candidate's Bento does not come up, so that nothing can be asked of it."""
 

@@ -10,6 +10,7 @@ from ml.evaluation import Comparison, Evaluation
 from ml.metrics import metric_of
 from ml.paired import Paired
 from ml.parity import Parity
+from ml.replay import Replay
 from ml.spending import Spending
 
 # Differences of metrics are differences of floats: 0.750 - 0.748 is a little more than 0.002.
@@ -197,3 +198,11 @@ def with_parity(decision: Decision, proven: Parity) -> Decision:
         return decision
     failed = Reason(False, f"the endpoint does not answer as offline: {proven.text}")
     return replace(decision, promote=False, reasons=(failed, *decision.reasons))
+
+
+def with_replay(decision: Decision, replay: Replay) -> Decision:
+    """The decision after the last requests were asked of it again: what is beyond the budget refuses it."""
+    reason = Reason(replay.is_within, f"replay of the last requests: {replay.text}")
+    if replay.is_within:
+        return replace(decision, reasons=(reason, *decision.reasons))
+    return replace(decision, promote=False, reasons=(reason, *decision.reasons))

@@ -10,13 +10,14 @@ from typing import Any, Protocol
 import dagster as dg
 
 from assets.components import model_metadata as metadata
+from assets.components.model_asking import Gauntlet
 from assets.components.model_steps import Steps
 from assets.keys import BACKTEST_TAG, REFUSED, STALE_TAG, is_automated, model_key
 from assets.resources import Platform
-from ml.errors import MadeByOtherCode, MadeByOtherEngine
+from ml.errors import MadeByOtherCode
 from ml.gate import Decision
-from ml.parity import Parity
 from ml.promotion import Outcome
+from ml.replay import Replay
 from ml.search import Progress
 
 Value = dict[str, Any]
@@ -167,16 +168,27 @@ def champion(steps: Steps, shown: Shown) -> dg.AssetsDefinition:
         ),
     )
 
+    replay = dg.AssetCheckSpec(
+        "replay",
+        asset=shown.key("champion"),
+        blocking=True,
+        description=(
+            "Before a version takes over, the last logged requests are asked of it and of the champion: "
+            "decisions that flip, calibration, p99 of scoring and memory are within the declared budget."
+        ),
+    )
+
     @dg.asset(
         **shown.of("champion", shown.ledger_kind),
         ins=shown.takes("evaluation"),
         output_required=False,
-        check_specs=[parity],
+        check_specs=[replay, parity],
     )
     def _champion(context: dg.AssetExecutionContext, platform: Platform, evaluation: Value) -> Iterator[Any]:
         """The promoted version: the one that the endpoint answers with, by the ledger and nothing else."""
-        outcome, proven = steps.settle(platform, evaluation)
-        yield _of_parity(parity.name, outcome, proven)
+        outcome, asked = steps.settle(platform, evaluation)
+        yield _of_replay(replay.name, asked.replay)
+        yield _of_parity(parity.name, outcome, asked)
         if outcome.kind == "refused":
             shown_outcome = {REFUSED: outcome.text} | metadata.of_outcome(outcome)
             yield dg.AssetObservation(context.asset_key, metadata=shown_outcome)
@@ -206,8 +218,32 @@ def bento(steps: Steps, shown: Shown) -> dg.AssetsDefinition:
     return _bento
 
 
-def _of_parity(name: str, outcome: Outcome, proven: Parity | None) -> dg.AssetCheckResult:
+def _of_replay(name: str, replay: Replay | None) -> dg.AssetCheckResult:
+    """A candidate beyond its budget is no failure of the run: the champion stays."""
+    if replay is None:
+        told = "nothing takes over from a champion"
+        return dg.AssetCheckResult(check_name=name, passed=True, description=told)
+    numbers = {
+        "rows": replay.n_rows,
+        "p99_ms": replay.p99_ms,
+        "champion_p99_ms": replay.champion_p99_ms,
+        "memory_mb": replay.memory_mb,
+        "champion_memory_mb": replay.champion_memory_mb,
+    }
+    numbers |= {} if replay.flipped is None else {"flipped": replay.flipped}
+    numbers |= {} if replay.calibration_gap is None else {"calibration_gap": replay.calibration_gap}
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=replay.is_within,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=replay.text,
+        metadata=numbers,
+    )
+
+
+def _of_parity(name: str, outcome: Outcome, asked: Gauntlet) -> dg.AssetCheckResult:
     """Of a version that is not asked the champion stays, which was asked when it was promoted."""
+    proven = asked.parity
     if proven is None:
         champion = outcome.champion and outcome.champion[:12]
         told = f"nothing is promoted; {f'{champion} was asked when it was' if champion else 'no champion'}"
@@ -240,33 +276,6 @@ def backtest(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.Assets
         return dg.MaterializeResult(value={"code": made.backtest.code}, metadata=metadata.of_backtest(made))
 
     return _backtest
-
-
-def batch_predictions(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
-    """Those that can be asked about next; made after all else in a run, so that a new champion is asked."""
-
-    @dg.asset(
-        **shown.of("batch_predictions", "parquet"),
-        deps=tables,
-        output_required=False,
-        op_tags={"dagster/priority": "-100"},
-    )
-    def _batch_predictions(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
-        """What the champion says now of those asked about next; features and scores are the endpoint's."""
-        try:
-            made, waits = steps.predict_coming(platform), "there is no champion yet"
-        except MadeByOtherEngine as refusal:  # until one is trained by the engine that is installed
-            made, waits = None, str(refusal)
-        if made is None:
-            yield dg.AssetObservation(context.asset_key, metadata={"waits": waits})
-            return
-        yield dg.MaterializeResult(
-            value={"path": str(made.path)},
-            data_version=dg.DataVersion(f"{made.batch.version[:16]}-{made.batch.edition}"),
-            metadata=metadata.of_batch(made),
-        )
-
-    return _batch_predictions
 
 
 def endpoint(shown: Shown) -> dg.AssetSpec:

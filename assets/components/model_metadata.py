@@ -9,13 +9,12 @@ from typing import Any
 
 import dagster as dg
 
-from assets.components.model_steps import Backtested, Judged, Predicted
+from assets.components.model_steps import Backtested, Judged
 from assets.keys import SEARCH_TRIALS, SEARCHED
 from ml.analysis.contributions import Contributions
 from ml.analysis.uncalibrated import gap
 from ml.backtest import Backtest, Fold, Measured
 from ml.bundle import Bundle
-from ml.coming import summary
 from ml.evaluation import Evaluation
 from ml.gate import PairedTest
 from ml.metrics import first_metric
@@ -27,7 +26,6 @@ from ml.training_set import Manifest, Part
 
 Metadata = dict[str, Any]
 _TOP_FEATURES = 15
-_FIRST_ROWS = 20
 
 
 def of_training_set(manifest: Manifest) -> Metadata:
@@ -135,28 +133,6 @@ def _calibration(evaluation: Evaluation) -> Metadata:
         for name, (one, other) in pairs.items()
     ]
     return {f"calibration_{before.method}": dg.MetadataValue.table(records=beside)}
-
-
-def of_batch(made: Predicted) -> Metadata:
-    """Which version was asked, over what, and the beginning of what it said."""
-    batch = made.batch
-    first = [dg.TableRecord(_shown(row)) for row in batch.rows.slice(0, _FIRST_ROWS).to_pylist()]
-    return {
-        "dagster/row_count": batch.rows.num_rows,
-        "version": batch.version,
-        "edition": batch.edition,
-        "features_as_of": str(batch.as_of),
-        **{f"predictions_{name}": value for name, value in summary(batch).items() if name != "rows"},
-        **({"first": dg.MetadataValue.table(records=first)} if first else {}),
-        "path": dg.MetadataValue.path(str(made.path)),
-    }
-
-
-def _shown(row: Mapping[str, Any]) -> dict[str, str | int | float | bool | None]:
-    return {
-        name: value if value is None or isinstance(value, str | int | float) else str(value)
-        for name, value in row.items()
-    }
 
 
 def of_backtest(made: Backtested) -> Metadata:

@@ -4,41 +4,30 @@ No Dagster events here, and no maths: `ml` does the work.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import Any, Generic, TypeVar
-
-import pyarrow.parquet as pq
+from datetime import date
+from typing import Any
 
 from assets.compiled_tables import compiled_lineage
-from assets.components.model_parity import prove
+from assets.components.model_asking import Gauntlet, prove
 from assets.dbt_runner import DbtRunner
 from assets.resources import Platform
 from assets.table_code import canonical_sql, project_code
-from ml import canonical, card, deciding, gate, packaging, promotion, report, retrain
-from ml.answers_again import Again, answers_again
+from ml import canonical, card, deciding, gate, packaging, promotion, replay, report, retrain
 from ml.backtest import Backtest, Fold, backtest
 from ml.baseline import fit_baseline
 from ml.bundle import Bundle
-from ml.coming import Batch, coming, predict
 from ml.declaration import ModelDeclaration
 from ml.errors import MadeByOtherEngine, OtherCodeNow
 from ml.evaluation import Evaluation, evaluate
 from ml.feature_definition import FeatureDefinition
 from ml.gathering import Witness, environment_now, gather, keep_edition, seal
 from ml.ledger_entries import Entry
-from ml.live_quality import LiveQuality, live_quality
-from ml.live_quality import file_of as live_quality_file
-from ml.observing import BASELINE_FILE, Drift, Observed, keep
-from ml.online import OnlineStore
-from ml.parity import Parity
+from ml.observing import BASELINE_FILE
 from ml.plots import Picture, draw
 from ml.plots_backtest import draw_backtest
-from ml.plots_observed import draw_drift, draw_quality
 from ml.provenance import Origins
-from ml.quality import Quality
 from ml.scoring import Scorer
 from ml.search import Told, search
 from ml.split import Span
@@ -47,8 +36,6 @@ from ml.training import Found, found_for, train
 from ml.training_set import Manifest, TrainingSet, assemble, rows_for, train_rows_now
 
 ACTOR = "dagster"
-_BATCHES_KEPT = 30
-S = TypeVar("S")
 Value = dict[str, Any]
 
 
@@ -83,22 +70,6 @@ class Backtested:
 
 
 @dataclass(frozen=True)
-class Seen(Generic[S]):
-    """What was seen of a champion after its training, and its pictures."""
-
-    what: S
-    pictures: Mapping[str, Picture]
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """A batch of predictions, and its file."""
-
-    batch: Batch
-    path: Path
-
-
-@dataclass(frozen=True)
 class Steps:
     """One model's steps; rows stay in memory between the steps of one process."""
 
@@ -121,25 +92,6 @@ class Steps:
         """Write the decision of a run that files asked for to the ledger, with its numbers."""
         edition = platform.published().edition().id
         deciding.note(platform.settings, self.declaration.name, decision, edition, ACTOR)
-
-    def quality(self, platform: Platform) -> Seen[Quality] | None:
-        """Measure champion, candidate and baseline on the days since, and keep what is found."""
-        observed = Observed.now(platform.settings, self.declaration)
-        if observed is None:
-            return None
-        made = observed.quality()
-        keep(platform.settings, self.declaration.name, "quality.json", made.to_json())
-        crowned = platform.ledger().history(self.declaration.name, "promoted")
-        return Seen(made, draw_quality(made, _promoted_on(crowned)))
-
-    def drift(self, platform: Platform) -> Seen[Drift] | None:
-        """Hold the newest days against the champion's training rows, and keep what is found."""
-        observed = Observed.now(platform.settings, self.declaration)
-        made = observed and observed.drift()
-        if made is None:
-            return None
-        keep(platform.settings, self.declaration.name, "drift.json", made.to_json())
-        return Seen(made, draw_drift(made))
 
     @property
     def lineage_code(self) -> str:
@@ -282,10 +234,11 @@ class Steps:
             found_for(bundle) if bundle.declaration.training_code == self.declaration.training_code else None
         )
 
-    def settle(self, platform: Platform, reference: Value) -> tuple[promotion.Outcome, Parity | None]:
+    def settle(self, platform: Platform, reference: Value) -> tuple[promotion.Outcome, Gauntlet]:
         """Promote the version that the evaluation lets through, and keep the edition it was made from.
 
-        Its Bento is held to the offline path first, unless it is champion already; what differs refuses it.
+        The last requests are replayed on it first, and its Bento is held to the offline path, unless it is
+        champion already: what is beyond its budget, or differs, refuses it.
         """
         registry = platform.registry()
         version, evaluation_id = reference["version"], reference["evaluation"]
@@ -293,52 +246,26 @@ class Steps:
         kept = registry.get_evaluation(self.declaration.name, version, evaluation_id, "evaluation.json")
         evaluation, ledger = Evaluation.from_json(kept), platform.ledger()
         decision = promotion.judge(ledger, evaluation, self.declaration.gate, actor=ACTOR)
-        champion, proven = ledger.champion(self.declaration.name), None
+        champion, asked = ledger.champion(self.declaration.name), Gauntlet()
         if decision.promote and not (champion and champion.version == version):
-            proven = prove(platform, self.runner.manifest, self._definition(platform), bundle)
-            decision = gate.with_parity(decision, proven)
+            asked = self._ask(platform, bundle, champion)
+            decision = asked.judged(decision)
         if decision.promote:  # before it is: a version ever promoted has its tag, wherever this is killed
             keep_edition(platform.published(), bundle, reference["edition"])
-        return promotion.settle(ledger, registry, bundle, evaluation, decision, actor=ACTOR), proven
+        return promotion.settle(ledger, registry, bundle, evaluation, decision, actor=ACTOR), asked
 
-    def live_quality(self, platform: Platform) -> LiveQuality | None:
-        """Hold what was predicted beside what came true, and keep it for those who show it."""
-        made = live_quality(platform.settings, self.declaration)
-        if made:
-            file = live_quality_file(platform.settings, made.model)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            partial = file.with_suffix(".part")
-            partial.write_text(made.to_json())
-            partial.replace(file)
-        return made
-
-    def answers_again(self, platform: Platform) -> Again:
-        """Compute a sample of the answers logged yesterday and today again."""
-        today = datetime.now(UTC).date()
-        days = [today - timedelta(days=1), today]
-        return answers_again(platform.settings, self.declaration.name, days)
-
-    def predict_coming(self, platform: Platform) -> Predicted | None:
-        """Ask the champion about the rows of the spine that are still to come, and keep what it says.
-
-        None while there is no champion. The newest batches are kept.
-        """
-        now = platform.ledger().champion(self.declaration.name)
-        if now is None:
-            return None
-        published, bundle = platform.published(), platform.registry().get(self.declaration.name, now.version)
-        edition = published.edition()
-        store = OnlineStore.from_published(published, edition, bundle.contract.online_tables)
-        batch = predict(bundle, store, coming(published, edition, bundle))
-        folder = platform.settings.batch_predictions / self.declaration.name
-        path = folder / f"{batch.edition:08}-{batch.version[:12]}.parquet"
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}")
-        pq.write_table(batch.rows, partial, compression="zstd")
-        partial.replace(path)
-        for old in sorted(folder.glob("*.parquet"))[:-_BATCHES_KEPT]:
-            old.unlink()
-        return Predicted(batch, path)
+    def _ask(self, platform: Platform, bundle: Bundle, champion: Entry | None) -> Gauntlet:
+        """Ask a candidate, first about the last requests beside the champion, then over HTTP."""
+        replayed = None
+        if champion:
+            theirs = platform.registry().get(self.declaration.name, champion.version)
+            plan = self.declaration.gate.replay
+            given = replay.asked(platform.settings, theirs, bundle, plan.requests)
+            replayed = given and replay.replay(theirs, bundle, given, plan)
+        if replayed and not replayed.is_within:
+            return Gauntlet(replayed)
+        proven = prove(platform, self.runner.manifest, self._definition(platform), bundle)
+        return Gauntlet(replayed, proven)
 
     def pack(self, platform: Platform, version: str) -> packaging.PackedBento:
         """Build the Bento of a version, with the online tables of the newest edition beside it."""
@@ -382,9 +309,3 @@ class Steps:
 
 def _span(part: Value) -> Span:
     return Span(date.fromisoformat(part["first_day"]), date.fromisoformat(part["last_day"]))
-
-
-def _promoted_on(entries: Sequence[Entry]) -> list[date]:
-    """The newest labelled day at each promotion, where it was noted."""
-    days = [one.details.get("labelled_until") for one in entries]
-    return [date.fromisoformat(day) for day in days if day]

@@ -9,21 +9,23 @@ from typing import Any
 import dagster as dg
 
 from assets.components.model_assets import Shown
-from assets.components.model_steps import Steps
 from assets.components.observed_metadata import (
     check_of_drift,
     check_of_quality,
+    of_batch,
     of_drift,
     of_live_quality,
     of_quality,
 )
+from assets.components.observed_steps import Looks
 from assets.keys import ANSWERS
 from assets.resources import Platform
+from ml.errors import MadeByOtherEngine
 
 _WAITS = {"waits": "there is no champion yet"}
 
 
-def quality(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
+def quality(looks: Looks, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
     """How good the champion still is; the retrain policy reads it."""
     holds = dg.AssetCheckSpec(
         "holds",
@@ -40,18 +42,18 @@ def quality(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsD
 
         One value a day and model, the newest window with 95 % intervals, and the champion's slices there.
         """
-        seen = steps.quality(platform)
+        seen = looks.quality(platform)
         if seen is None:
             yield dg.MaterializeResult(value={}, metadata=_WAITS)  # else what follows would be skipped
             yield dg.AssetCheckResult(check_name=holds.name, passed=True, description="no champion yet")
             return
         yield dg.MaterializeResult(value={"edition": seen.what.edition}, metadata=of_quality(seen))
-        yield check_of_quality(holds.name, steps.declaration, seen.what)
+        yield check_of_quality(holds.name, looks.declaration, seen.what)
 
     return _quality
 
 
-def drift(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
+def drift(looks: Looks, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
     """Whether features are as the champion knew them; the retrain policy reads it."""
     bounds = dg.AssetCheckSpec(
         "bounds",
@@ -65,7 +67,7 @@ def drift(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDef
 
         By feature: PSI, Jensen-Shannon distance, shares missing and never seen, quantiles.
         """
-        seen = steps.drift(platform)
+        seen = looks.drift(platform)
         if seen is None:
             yield dg.MaterializeResult(value={}, metadata=_WAITS)  # else what follows would be skipped
             yield dg.AssetCheckResult(check_name=bounds.name, passed=True, description="no champion yet")
@@ -76,7 +78,7 @@ def drift(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDef
     return _drift
 
 
-def live_quality(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
+def live_quality(looks: Looks, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
     """How good the endpoint's answers were, as outcomes come in; made after all else in a run."""
 
     @dg.asset(
@@ -87,7 +89,7 @@ def live_quality(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.As
     )
     def _live_quality(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
         """Logged predictions beside the outcomes that came true since, by day and version."""
-        made = steps.live_quality(platform)
+        made = looks.live_quality(platform)
         if made is None:
             yield dg.AssetObservation(context.asset_key, metadata={"waits": "no prediction is logged yet"})
             return
@@ -96,7 +98,7 @@ def live_quality(steps: Steps, shown: Shown, tables: list[dg.AssetKey]) -> dg.As
     return _live_quality
 
 
-def answers(steps: Steps, shown: Shown) -> dg.AssetChecksDefinition:
+def answers(looks: Looks, shown: Shown) -> dg.AssetChecksDefinition:
     """Whether the endpoint told what the training path tells; made every night with the proofs."""
 
     @dg.asset_check(
@@ -108,7 +110,7 @@ def answers(steps: Steps, shown: Shown) -> dg.AssetChecksDefinition:
         ),
     )
     def _answers(platform: Platform) -> dg.AssetCheckResult:
-        found = steps.answers_again(platform)
+        found = looks.answers_again(platform)
         told = f"{found.n_answers:,} answers with {found.n_rows:,} rows computed again"
         if found.gone:
             told += f"; of {len(found.gone)} groups model or online tables are kept no more"
@@ -119,3 +121,30 @@ def answers(steps: Steps, shown: Shown) -> dg.AssetChecksDefinition:
         )
 
     return _answers
+
+
+def batch_predictions(looks: Looks, shown: Shown, tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
+    """Those that can be asked about next; made after all else in a run, so that a new champion is asked."""
+
+    @dg.asset(
+        **shown.of("batch_predictions", "parquet"),
+        deps=tables,
+        output_required=False,
+        op_tags={"dagster/priority": "-100"},
+    )
+    def _batch_predictions(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
+        """What the champion says now of those asked about next; features and scores are the endpoint's."""
+        try:
+            made, waits = looks.predict_coming(platform), "there is no champion yet"
+        except MadeByOtherEngine as refusal:  # until one is trained by the engine that is installed
+            made, waits = None, str(refusal)
+        if made is None:
+            yield dg.AssetObservation(context.asset_key, metadata={"waits": waits})
+            return
+        yield dg.MaterializeResult(
+            value={"path": str(made.path)},
+            data_version=dg.DataVersion(f"{made.batch.version[:16]}-{made.batch.edition}"),
+            metadata=of_batch(made),
+        )
+
+    return _batch_predictions

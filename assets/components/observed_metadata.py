@@ -3,19 +3,23 @@
 Nothing is computed here that is not shown.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
 from assets.components.model_metadata import Metadata, pictures_of
-from assets.components.model_steps import Seen
+from assets.components.observed_steps import Predicted, Seen
 from ml.analysis.slices import Slice as Part
+from ml.coming import summary
 from ml.declaration import ModelDeclaration
 from ml.drift.watching import FeatureDrift
 from ml.live_quality import LiveQuality, Slice
 from ml.observing import Drift
 from ml.quality import Quality, Value
 
+_NONE = [dg.TableRecord({"none": ""})]
+_FIRST_ROWS = 20
 _SHOWN_DAYS, _SHOWN_FEATURES, _SHOWN_SLICES = 90, 30, 12
 
 
@@ -116,9 +120,6 @@ def _served(one: Slice, metric: str) -> dg.TableRecord:
     return dg.TableRecord(told | {k: "" if v is None else str(round(v, 4)) for k, v in numbers.items()})
 
 
-_NONE = [dg.TableRecord({"none": ""})]
-
-
 def _value(one: Value, metric: str) -> dg.TableRecord:
     told = {"model": one.role, "version": one.version[:12], "first_day": str(one.first_day)}
     told |= {"last_day": str(one.last_day), "rows": one.n_rows, "open": round(one.open_share, 4)}
@@ -165,3 +166,25 @@ def _surely_worse(one: Value, than: float, made: Quality) -> bool:
     if one.low is None or one.high is None:
         return False
     return one.high < than if made.higher_is_better else one.low > than
+
+
+def of_batch(made: Predicted) -> Metadata:
+    """Which version was asked, over what, and the beginning of what it said."""
+    batch = made.batch
+    first = [dg.TableRecord(_shown(row)) for row in batch.rows.slice(0, _FIRST_ROWS).to_pylist()]
+    return {
+        "dagster/row_count": batch.rows.num_rows,
+        "version": batch.version,
+        "edition": batch.edition,
+        "features_as_of": str(batch.as_of),
+        **{f"predictions_{name}": value for name, value in summary(batch).items() if name != "rows"},
+        **({"first": dg.MetadataValue.table(records=first)} if first else {}),
+        "path": dg.MetadataValue.path(str(made.path)),
+    }
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, str | int | float | bool | None]:
+    return {
+        name: value if value is None or isinstance(value, str | int | float) else str(value)
+        for name, value in row.items()
+    }

@@ -12,6 +12,7 @@ from assets.components import model_assets as make
 from assets.components import observed_assets as look
 from assets.components.dbt_translator import TableTranslator
 from assets.components.model_steps import Steps
+from assets.components.observed_steps import Looks
 from assets.dbt_nodes import tables_of
 from assets.dbt_runner import DbtRunner
 from assets.table_code import project_code
@@ -75,31 +76,31 @@ class PredictionModel(dg.Component):
         declaration.validate_against(columns[features], columns[label], self._where)
         project_code(runner).check_served(features)
         shown = make.Shown(self.declared, settings.ledger_url.partition(":")[0])
-        steps = Steps(declaration, runner)
+        steps, looks = Steps(declaration, runner), Looks(declaration)
         tables = _keys(runner, (features, label))
         return dg.Definitions(
             assets=[
-                look.quality(steps, shown, tables),
-                look.drift(steps, shown, tables),
+                look.quality(looks, shown, tables),
+                look.drift(looks, shown, tables),
                 make.training_set(steps, shown, tables),
                 make.candidate(steps, shown),
                 make.evaluation(steps, shown),
                 make.champion(steps, shown),
                 make.bento(steps, shown),
                 make.endpoint(shown),
-                look.live_quality(steps, shown, _keys(runner, (label, features))),
-                *self._coming(steps, shown, runner),
+                look.live_quality(looks, shown, _keys(runner, (label, features))),
+                *self._coming(looks, shown, runner),
                 *([make.backtest(steps, shown, tables)] if declaration.backtest else []),
             ],
-            asset_checks=[look.answers(steps, shown)],
+            asset_checks=[look.answers(looks, shown)],
         )
 
-    def _coming(self, steps: Steps, shown: make.Shown, runner: DbtRunner) -> list[dg.AssetsDefinition]:
+    def _coming(self, looks: Looks, shown: make.Shown, runner: DbtRunner) -> list[dg.AssetsDefinition]:
         """Predictions of those to come, where the table that tells of them is published."""
         spine = published_spine(runner.manifest, self.declared.features.table)
         if spine is None:
             return []
-        return [make.batch_predictions(steps, shown, _keys(runner, (spine, self.declared.features.table)))]
+        return [look.batch_predictions(looks, shown, _keys(runner, (spine, self.declared.features.table)))]
 
     def _refuse_unknown_tables(self, runner: DbtRunner) -> None:
         tables = [node["name"] for node in tables_of(runner.manifest)]

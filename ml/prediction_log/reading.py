@@ -3,7 +3,7 @@
 Nothing is written, and nothing verified.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,44 @@ def day_of(folder: Path, day: date, model: str) -> list[pa.Table]:
         for table in _of_segment(file)
     ]
     return [one for one in tables if one.num_rows and one["model"][0].as_py() == model]
+
+
+def newest_of(folder: Path, model: str, key: str, names: Sequence[str], n_rows: int) -> pa.Table | None:
+    """The newest logged rows of a model, at most `n_rows`, that have all these values and a `key`.
+
+    Columns are `answered_at`, `key` as text, and `names`. None where there is none.
+    """
+    found: list[pa.Table] = []
+    n_found = 0
+    for day in sorted(set(_days(folder)), reverse=True):
+        for table in day_of(folder, day, model):
+            told = _with(table, key, names)
+            if told is not None:
+                found.append(told)
+                n_found += told.num_rows
+        if n_found >= n_rows:
+            break
+    if not found:
+        return None
+    rows = pa.concat_tables(found, promote_options="permissive")
+    return rows.sort_by([("answered_at", "descending")]).slice(0, n_rows)
+
+
+def _days(folder: Path) -> Iterator[date]:
+    """The days that have answers."""
+    for day in (folder / DAYS).glob("day=*"):
+        yield date.fromisoformat(day.name.removeprefix("day="))
+    for file in _segments(folder, "*"):
+        for table in _of_segment(file):
+            yield from pc.unique(pc.cast(table["answered_at"], pa.date32())).to_pylist()
+
+
+def _with(table: pa.Table, key: str, names: Sequence[str]) -> pa.Table | None:
+    values = table["values"].combine_chunks()
+    if not {key, *names} <= {field.name for field in values.type}:
+        return None
+    told = {name: values.field(name) for name in names}
+    return pa.table({"answered_at": table["answered_at"], "key": values.field(key).cast(pa.string()), **told})
 
 
 def predictions_of(folder: Path, model: str, key: str, n_days: int) -> pa.Table | None:

@@ -1,9 +1,10 @@
-"""A candidate's Bento asked over HTTP about past rows, before it is promoted.
+"""What a candidate is asked before it is promoted: the last requests, and past rows over HTTP of its Bento.
 
-What is compared is `ml.parity`'s, how the Bento is served `ml.candidate_server`'s.
+What is compared is `ml.replay`'s and `ml.parity`'s, how the Bento is served `ml.candidate_server`'s.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 
 from assets.dbt_nodes import Node
 from assets.resources import Platform
-from ml import packaging
+from ml import gate, packaging
 from ml.bundle import Bundle
 from ml.candidate_server import serve
 from ml.coming import as_json_value
@@ -23,9 +24,23 @@ from ml.online_plan.coverage import covered_from
 from ml.online_plan.kinds import Kind, of_arrow
 from ml.online_plan.plan import compile_plan
 from ml.parity import Fault, Parity, compare
+from ml.replay import Replay
 from ml.verification import read
 
 _TIME = "prediction_at"
+
+
+@dataclass(frozen=True)
+class Gauntlet:
+    """What a candidate was asked before its promotion; None for what it was not asked."""
+
+    replay: Replay | None = None
+    parity: Parity | None = None
+
+    def judged(self, decision: gate.Decision) -> gate.Decision:
+        """The decision after it."""
+        decision = gate.with_replay(decision, self.replay) if self.replay else decision
+        return gate.with_parity(decision, self.parity) if self.parity else decision
 
 
 def prove(platform: Platform, manifest: Node, definition: FeatureDefinition, bundle: Bundle) -> Parity:
