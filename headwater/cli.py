@@ -334,6 +334,47 @@ def revoke_key(name: str, as_json: bool) -> None:
 
 
 @main.command()
+@click.option(
+    "--until", type=DAY, metavar="DAY", help="Last day to live through.  [default: the year's last]"
+)
+@click.option(
+    "--pace", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS", show_default="as fast as it turns",
+    help="How long a day takes at least.",
+)  # fmt: skip
+@click.option(
+    "--fault", "faults", multiple=True, metavar="NAME@DAY", help="Plant a fault; may be given several times."
+)
+@click.option("--daily/--no-daily", default=True, help="Compare with a retrain every day.")
+@click.option("--model", metavar="NAME", help="Which model of flights to follow.  [default: the first]")
+@as_json
+def simulate(
+    until: datetime | None,
+    pace: float,
+    faults: tuple[str, ...],
+    daily: bool,
+    model: str | None,
+    as_json: bool,
+) -> None:
+    """Live through the days of the shipped flights that are still to come, and report.
+
+    With the project up: the flights of each day are asked of the endpoint, then the day's files land, the
+    sensor computes them and the retrain policy decides. In the end it says how good the answers were, how
+    good they would have been without the loop and with a retrain every day, what each cost, and what was
+    noticed when.
+
+    \b
+    broken_file     the day's weather file is cut off; a sound one comes a day later
+    shifted_sensor  the thermometer at JFK shows 25 °F too much from then on
+    storm           three days of wind and rain, two flights in five are cancelled
+    new_carrier     an eighth of the flights goes to a carrier never seen
+    silent_unit     temperatures come in °C instead of °F
+    """
+    from headwater.simulate import simulate as live
+
+    live(_day(until), faults, pace_s=pace, daily=daily, as_json=as_json)
+
+
+@main.command()
 @click.argument("file")
 @click.option("--execute", is_flag=True, help="Undo it: make everything as if the file had never come.")
 @click.option("--reason", default="asked for", show_default=True, help="Why, for the ledger.")

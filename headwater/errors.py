@@ -4,6 +4,7 @@ No exit codes: `cli` turns any of these into one.
 """
 
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 
 from ml.errors import HeadwaterError, nearest
@@ -138,3 +139,34 @@ class WhichModel(HeadwaterError):
             f"several models have a champion: {', '.join(models)}" if models else "no model has a champion"
         )
         super().__init__(f"Name the model; {found}.")
+
+
+class NoSuchFault(HeadwaterError):
+    """A fault to be planted was named that there is none of, or without its day."""
+
+    def __init__(self, *, text: str, known: Iterable[str]) -> None:
+        name = text.partition("@")[0]
+        super().__init__(
+            f'"{text}" is no fault with its first day, as silent_unit@2013-10-20 is. {nearest(name, known)}'
+        )
+
+
+class NothingToSimulate(HeadwaterError):
+    """No day is left to live through."""
+
+    def __init__(self, *, last: date | None) -> None:
+        told = f"the flights until {last} are computed already" if last else "no flight is computed yet"
+        super().__init__(
+            f"There is no day to live through: {told}. Start from an empty folder "
+            "(`make clean`, then `make up`), or name a later --until."
+        )
+
+
+class LoopStuck(HeadwaterError):
+    """A day that landed was not computed in time."""
+
+    def __init__(self, *, day: date, home: Path) -> None:
+        super().__init__(
+            f"The files of {day} landed and were not computed within 15 minutes. "
+            f"`headwater status` shows what runs; the logs are in {home / 'log'}."
+        )

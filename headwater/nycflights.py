@@ -36,7 +36,7 @@ def land(
     weather ends on 30 December.
     """
     new = 0
-    for path, data in _files(_data_folder(), first or FIRST_DAY, until):
+    for path, data in files(first or FIRST_DAY, until):
         new += write(landing / path, data)
         if on_file:
             on_file(landing / path)
@@ -58,7 +58,9 @@ def _data_folder() -> Path:
     return Path(found.submodule_search_locations[0]) / "data"
 
 
-def _files(data: Path, first: date, until: date) -> Iterator[tuple[Path, bytes]]:
+def files(first: date, until: date) -> Iterator[tuple[Path, bytes]]:
+    """What lands on these days: paths relative to landing, and contents."""
+    data = _data_folder()
     for name in _ONCE:
         yield Path(name, f"{name}.csv"), (data / f"{name}.csv").read_bytes()
     with zipfile.ZipFile(data / "flights.csv.zip") as archive:

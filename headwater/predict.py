@@ -26,7 +26,7 @@ def ask(fields: tuple[str, ...], file: IO[str] | None, model: str | None, *, as_
     """
     changes, path = dict(_field(text) for text in fields), f"/predict/{model}" if model else "/predict"
     instances = _instances(json.load(file)) if file else [_example(path) | changes]
-    answer = _call(path, {"instances": instances})
+    answer = call(path, {"instances": instances})
     voice = Voice(as_json, answer)
     voice.say(
         f"model [bold]{answer['model']['name']}[/] {answer['model']['version']}, "
@@ -66,16 +66,17 @@ def _field(text: str) -> tuple[str, Any]:
 
 
 def _example(path: str) -> Instance:
-    described = _call("/docs.json", None)
+    described = call("/docs.json", None)
     if path not in described["paths"]:  # it is the packed model by its own name, or none
-        named = _call(path.replace("/predict", "/model", 1), None)["model"]["name"]
+        named = call(path.replace("/predict", "/model", 1), None)["model"]["name"]
         path = "/predict" if path.endswith(f"/{named}") else path
     content = described["paths"][path]["post"]["requestBody"]["content"]["application/json"]
     example = content.get("example") or next(iter(content["examples"].values()))["value"]
     return dict(example["instances"][0])
 
 
-def _call(path: str, body: Any) -> Any:
+def call(path: str, body: Any) -> Any:
+    """What the endpoint answers to a GET, or to a POST of a body. Raises RequestRefused or NothingServes."""
     url = services.url(services.ENDPOINT) + path
     headers = {"Content-Type": "application/json"}
     if key := os.environ.get("HEADWATER_KEY"):
