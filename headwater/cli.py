@@ -338,22 +338,19 @@ def revoke_key(name: str, as_json: bool) -> None:
     "--until", type=DAY, metavar="DAY", help="Last day to live through.  [default: the year's last]"
 )
 @click.option(
-    "--pace", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS", show_default="as fast as it turns",
+    "--pace",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
     help="How long a day takes at least.",
-)  # fmt: skip
+)
 @click.option(
     "--fault", "faults", multiple=True, metavar="NAME@DAY", help="Plant a fault; may be given several times."
 )
 @click.option("--daily/--no-daily", default=True, help="Compare with a retrain every day.")
-@click.option("--model", metavar="NAME", help="Which model of flights to follow.  [default: the first]")
 @as_json
 def simulate(
-    until: datetime | None,
-    pace: float,
-    faults: tuple[str, ...],
-    daily: bool,
-    model: str | None,
-    as_json: bool,
+    until: datetime | None, pace: float, faults: tuple[str, ...], daily: bool, as_json: bool
 ) -> None:
     """Live through the days of the shipped flights that are still to come, and report.
 

@@ -16,8 +16,8 @@ Days = Annotated[int, Field(ge=1)]
 class QualityTrigger(Declared):
     """The champion's first metric over the newest `window_days` labelled days after its training.
 
-    It has fallen where the whole 95 % interval is worse than in its evaluation by more than `max_drop`, on
-    `for_days` days in a row.
+    It has fallen where it is surely worse than in the champion's evaluation by more than `max_drop`, both
+    being as uncertain as their 95 % intervals say, on `for_days` days in a row.
     """
 
     max_drop: Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -200,6 +200,13 @@ class ReplayFailed(HeadwaterError):
         )
 
 
+class AlertNotDelivered(HeadwaterError):
+    """A declared receiver of alerts could not be reached; it is tried again."""
+
+    def __init__(self, failed: Iterable[str]) -> None:
+        super().__init__(f"Alerts could not be delivered to {'; '.join(failed)}. They are tried again.")
+
+
 class CandidateNotServed(HeadwaterError):
     """A candidate's Bento does not come up, so that nothing can be asked of it."""
 

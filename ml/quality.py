@@ -7,6 +7,7 @@ the policy's matter, what was really asked of the endpoint `ml.live_quality`'s.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from math import hypot, inf
 from typing import Any, Literal
 
 import numpy as np
@@ -50,6 +51,7 @@ class Value:
     version: str
     first_day: date
     last_day: date
+    n_days: int
     n_rows: int
     n_known: int
     value: float | None
@@ -65,12 +67,13 @@ class Value:
 @dataclass(frozen=True)
 class Quality:
     """Of one model, as of an edition. `judged_by` is the champion on the days of its evaluation; `recent` are
-    all on the newest window of days after those, `slices` the champion's there, the worst first.
+    all on the newest `window_days` after those, `slices` the champion's there, the worst first.
     """
 
     model: str
     metric: str
     higher_is_better: bool
+    window_days: int
     edition: int
     judged_by: Value | None
     by_day: tuple[Value, ...]
@@ -88,12 +91,23 @@ class Quality:
         return canonical.loads(cls, text)
 
     def fallen(self, window: Value, max_drop: float) -> bool:
-        """Whether all of a window's interval is worse than the champion was when judged, by more than so."""
-        judged = self.judged_by.value if self.judged_by else None
-        sure = window.high if self.higher_is_better else window.low
-        if judged is None or sure is None:
+        """Whether the champion is surely worse over a whole window than when judged, by more than so.
+
+        Surely: with a probability of 0.975, both values being as uncertain as their intervals say.
+        """
+        judged = self.judged_by
+        if judged is None or judged.value is None or window.value is None or window.n_days < self.window_days:
             return False
-        return (judged - sure if self.higher_is_better else sure - judged) > max_drop
+        width = hypot(*(_half(one) for one in (judged, window)))
+        drop = judged.value - window.value if self.higher_is_better else window.value - judged.value
+        return drop - width > max_drop
+
+
+def _half(value: Value) -> float:
+    """Half of the width of the interval; infinite where there is none."""
+    if value.low is None or value.high is None:
+        return inf
+    return (value.high - value.low) / 2
 
 
 def quality(
@@ -122,6 +136,7 @@ def quality(
         model=declaration.name,
         metric=metric.name,
         higher_is_better=metric.higher_is_better,
+        window_days=n_days,
         edition=edition,
         judged_by=judged if judged.n_rows else None,
         by_day=tuple(of.over(one, day, day) for one in after for day in _labelled_days(one)),
@@ -141,7 +156,8 @@ class _Measured:
         within = pc.and_(pc.greater_equal(days, pa.scalar(first)), pc.less_equal(days, pa.scalar(last)))
         rows = told.rows.filter(within)
         known, labels = self.labelled(told, rows)
-        named = (told.role, told.version, first, last, rows.num_rows, known.num_rows)
+        n_days = pc.count_distinct(known["day"]).as_py()
+        named = (told.role, told.version, first, last, n_days, rows.num_rows, known.num_rows)
         if labels is None:
             return Value(*named, None)
         scores = matrix_of(known)

@@ -84,6 +84,7 @@ def _quarantine(source: Source, report: Report) -> dg.AssetCheckResult:
         asset_key=raw_key(source.name),
         passed=n_bad == 0,
         severity=dg.AssetCheckSeverity.WARN,
+        description=_rows_told(n_bad, by_rule),
         metadata=metadata,
     )
 
@@ -99,8 +100,29 @@ def _drift(source: Source, report: Report) -> dg.AssetCheckResult:
         asset_key=raw_key(source.name),
         passed=all(change.action == "inform" for change in changes),
         severity=dg.AssetCheckSeverity.WARN,
+        description=_changes_told(changes),
         metadata=metadata,
     )
+
+
+def _rows_told(n_bad: int, by_rule: Counter[str]) -> str:
+    if not n_bad:
+        return "no row breaks a rule"
+    most = ", ".join(f"{rule} ({n:,})" for rule, n in by_rule.most_common(3))
+    return f"{n_bad:,} rows break a rule and are kept out: {most}"
+
+
+def _changes_told(changes: Sequence[Change]) -> str:
+    """Each column's newest change, those that were only told of left out where there are others."""
+    grave = [change for change in changes if change.action != "inform"] or changes
+    newest = {(change.kind, change.column): change for change in grave}
+    if not newest:
+        return "files are as the days before were"
+    told = [
+        f"{one.kind} of {one.column}: {one.found}, expected {one.expected}"
+        for one in list(newest.values())[:5]
+    ]
+    return "; ".join(told) + (f" and {len(newest) - 5} more" if len(newest) > 5 else "")  # noqa: PLR2004
 
 
 def _rule(column: str | None, rule: str) -> str:

@@ -45,7 +45,7 @@ def day_of(folder: Path, day: date, model: str) -> list[pa.Table]:
 def newest_of(folder: Path, model: str, key: str, names: Sequence[str], n_rows: int) -> pa.Table | None:
     """The newest logged rows of a model, at most `n_rows`, that have all these values and a `key`.
 
-    Columns are `answered_at`, `key` as text, and `names`. None where there is none.
+    Columns are `answered_at`, `version`, `score`, `key` as text, and `names`. None where there is none.
     """
     found: list[pa.Table] = []
     n_found = 0
@@ -77,7 +77,8 @@ def _with(table: pa.Table, key: str, names: Sequence[str]) -> pa.Table | None:
     if not {key, *names} <= {field.name for field in values.type}:
         return None
     told = {name: values.field(name) for name in names}
-    return pa.table({"answered_at": table["answered_at"], "key": values.field(key).cast(pa.string()), **told})
+    of_answer = {name: table[name] for name in ("answered_at", "version", "score")}
+    return pa.table({**of_answer, "key": values.field(key).cast(pa.string()), **told})
 
 
 def predictions_of(folder: Path, model: str, key: str, n_days: int) -> pa.Table | None:
