@@ -41,6 +41,7 @@ _PAGES = {
         ("/page.css", "page.css", "text/css"),
         ("/page.js", "page.js", "text/javascript"),
         ("/parts.js", "parts.js", "text/javascript"),
+        ("/loop.js", "loop.js", "text/javascript"),
     )
 }
 

@@ -19,6 +19,8 @@ from ml.settings import Settings
 from services.serving import Serving
 
 _SHOWN_ENTRIES = 12
+_SHOWN_DAYS, _SHOWN_FEATURES = 120, 12
+_WRONG = ("drift", "missing", "unseen")
 _SHOWN_COMING = 500
 _KINDS = ("promoted", "rolled_back", "refused", "loaded", "log_gap")
 
@@ -30,7 +32,7 @@ class Telling:
         self._published = Published(project)
         self._registry = Registry(project.registry)
         self._ledger = Ledger(project.ledger_url)
-        self._folder = project.home / "live_quality"
+        self._home = project.home
         self._lock = threading.Lock()
         self._coming: dict[str, tuple[tuple[int, str], list[dict[str, Any]]]] = {}
 
@@ -71,11 +73,52 @@ class Telling:
             "history": [_told(one) for one in reversed(history[-_SHOWN_ENTRIES:])],
             **self._evaluated(promoted),
             "live_quality": self._live_quality(bundle.model),
+            "loop": self._loop(bundle.model, crowned[-1].at if crowned else None),
         }
+
+    def _loop(self, model: str, since: datetime | None) -> dict[str, Any]:
+        """How it goes: how fresh the data is, quality by day, drift, what the loop decided, what is wrong."""
+        quality, drift = (self._observed(model, name) for name in ("quality", "drift"))
+        decided = self._ledger.newest(model, "decided")
+        promoted = self._ledger.history(model, "promoted", "rolled_back")
+        try:
+            edition = self._published.edition()
+            data = {"edition": edition.id, "published_at": edition.at}
+        except NothingPublished:
+            data = {}
+        return {
+            "data": data | ({"newest_day": drift["features"]["last_day"]} if drift else {}),
+            "champion_since": since,
+            "promoted": [
+                {"day": one.details.get("labelled_until"), "version": one.version, "kind": one.kind}
+                for one in promoted
+            ],
+            "quality": quality and _of_quality(quality),
+            "drift": drift and _of_drift(drift),
+            "decided": decided
+            and {"at": decided.at, "is_due": decided.details["is_due"], "reason": decided.reason}
+            | {name: decided.details.get(name) for name in ("day", "triggers", "held_by")},
+            "alerts": self._alerts(model),
+        }
+
+    def _observed(self, model: str, name: str) -> Any:
+        file = self._home / "observed" / model / f"{name}.json"
+        return json.loads(file.read_text()) if file.exists() else None
+
+    def _alerts(self, model: str) -> list[dict[str, Any]]:
+        """Those that go on, of this model and of what no model alone is made from."""
+        file = self._home / "alerts.json"
+        standing = json.loads(file.read_text()) if file.exists() else []
+        others = {one for one in self._ledger.models() if one != model}
+        return [
+            {"since": one["since"], **one["alert"]}
+            for one in standing
+            if one["ended_at"] is None and one["alert"]["subject"].split("/")[0] not in others
+        ]
 
     def _live_quality(self, model: str) -> Any:
         """What the asset of that name made of logged predictions and outcomes; None before it did."""
-        file = self._folder / f"{model}.json"
+        file = self._home / "live_quality" / f"{model}.json"
         return json.loads(file.read_text()) if file.exists() else None
 
     def _evaluated(self, promoted: Entry | None) -> Mapping[str, Any]:
@@ -95,3 +138,24 @@ def _told(entry: Entry) -> dict[str, Any]:
         places = (f"{name} {entry.details[name]}" for name in ("worker", "pid") if name in entry.details)
         told["reason"] = ", ".join(places)
     return told
+
+
+def _of_quality(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """The newest days by model, and the newest window."""
+    names = ("role", "version", "last_day", "n_rows", "n_known", "value", "low", "high")
+    told = {name: kept[name] for name in ("metric", "higher_is_better", "window_days")}
+    for name, rows in (("by_day", kept["by_day"]), ("recent", kept["recent"])):
+        told[name] = [{key: row[key] for key in names} for row in rows][-3 * _SHOWN_DAYS :]
+    return told | {"judged_by": kept["judged_by"] and kept["judged_by"]["value"]}
+
+
+def _of_drift(kept: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("name", "verdict", "psi_training", "limit_training", "weight", "since")
+    features = kept["features"]["features"]
+    return {
+        "version": kept["version"],
+        "first_day": kept["features"]["first_day"],
+        "last_day": kept["features"]["last_day"],
+        "share": sum(one["weight"] for one in features if one["verdict"] in _WRONG),
+        "features": [{key: one[key] for key in names} for one in features[:_SHOWN_FEATURES]],
+    }

@@ -1,5 +1,6 @@
 // The page of the endpoint: asks it what a caller could ask, and shows what it says.
 import { card, element, lineage, reasons, steps } from "./parts.js"
+import { loop } from "./loop.js"
 
 const at = (id) => document.getElementById(id)
 let model = null // null: the one that answers without a name
@@ -135,6 +136,7 @@ function showAbout(about) {
   at("history").replaceChildren(rows.length
     ? element("table", { class: "history" }, element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))), element("tbody", {}, ...rows))
     : element("p", { class: "quiet" }, "No ledger is followed."))
+  if (about.loop) at("loop").replaceChildren(loop(about.loop))
   at("card").replaceChildren(about.card ? card(about.card) : element("p", { class: "quiet" }, "No card is known here."))
 }
 
