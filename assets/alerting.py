@@ -18,7 +18,7 @@ from ml.lake.published import Published
 from ml.ledger import Ledger
 from ml.settings import Settings
 
-_FAILED = (AssetCheckExecutionRecordStatus.FAILED, AssetCheckExecutionRecordStatus.EXECUTION_FAILED)
+_FAILED = (AssetCheckExecutionRecordStatus.FAILED,)
 _GAP_FOR = timedelta(days=1)
 _RUNS = 30
 # By the name of a check what to do about it; of others the asset's page says it.
