@@ -57,8 +57,7 @@ def failed_checks(instance: dg.DagsterInstance, graph: BaseAssetGraph[BaseAssetN
     for key, record in sorted(records.items()):
         if record.status not in _FAILED:
             continue
-        event = record.event.dagster_event if record.event else None
-        found = event.asset_check_evaluation_data if event and event.is_asset_check_evaluation else None
+        found = record.evaluation
         is_warning = found is not None and found.severity == dg.AssetCheckSeverity.WARN
         severity: Severity = "warning" if is_warning else "error"
         name, folder = key.asset_key.path[-1], key.asset_key.path[0]

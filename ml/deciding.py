@@ -52,7 +52,7 @@ def numbers(settings: Settings, model: str) -> Mapping[str, Any]:
             "champion": drift.version,
             "day": str(drift.features.last_day),
             "share": round(drift.features.drifting_share, 6),
-            "features": [one.name for one in drift.features.drifting],
+            "features": [one.name for one in drift.features.unknown],
         }
     if (found := seen.get("quality")) and found.judged_by:
         told["quality"] = {
@@ -121,7 +121,7 @@ def _drift(
         if one["champion"] == champion
     }
     if seen and seen.version == champion:
-        names = [one.name for one in seen.features.drifting]
+        names = [one.name for one in seen.features.unknown]
         found[seen.features.last_day] = (seen.features.drifting_share, names)
     for day, (share, names) in sorted(found.items()):
         yield Shown(day, share >= policy.min_share, _told(share, names, policy.min_share))

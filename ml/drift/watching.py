@@ -2,7 +2,8 @@
 
 A window is held against what the model was trained on, and it counts for as much as windows of the training
 days were away from it themselves. Far from both, or once jumped and far since, is drift; far without any jump
-is a season that the training days did not have. Counting is the fingerprints' matter.
+is a season that the training days did not have; a jump to what they had is the source's, not the model's.
+Counting is the fingerprints' matter.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +20,10 @@ from ml.drift.bins import Bins
 from ml.drift.fingerprint import Counted, Fingerprint, quantiles
 from ml.drift.measures import jensen_shannon, noise, psi
 
-Verdict = Literal["steady", "season", "drift", "missing", "unseen", "too few"]
-WRONG: tuple[Verdict, ...] = ("drift", "missing", "unseen")
+Verdict = Literal["steady", "season", "jump", "drift", "missing", "unseen", "too few"]
+UNKNOWN: tuple[Verdict, ...] = ("drift", "missing", "unseen")
+"""What the model was not trained on; a jump is to values that it was."""
+WRONG: tuple[Verdict, ...] = ("jump", *UNKNOWN)
 # Of how many windows of the past the farthest says how far is usual, and how much farther is not.
 _LEAST_WINDOWS, _BEYOND = 4, 1.25
 _YEAR = np.timedelta64(364, "D")  # whole weeks
@@ -59,6 +62,9 @@ class FeatureDrift:
             return f"{self.name}: {self.unseen_share:.0%} have a value that no training row had"
         before = "" if self.psi_before is None else f", {self.psi_before:.2f} to the weeks before"
         since = f" since {self.since}" if self.since else ""
+        if self.verdict == "jump":
+            far = f"PSI {self.psi_before or 0:.2f} to the weeks before (limit {self.limit_before or 0:.2f})"
+            return f"{self.name}: jump to values that were trained on, {far}"
         limit = f"(limit {self.limit_training:.2f})"
         return f"{self.name}: {self.verdict}{since}, PSI {self.psi_training:.2f} to training {limit}{before}"
 
@@ -67,7 +73,7 @@ class FeatureDrift:
 class Watched:
     """All features in the newest window, the worst first, and by feature PSI beside training by day.
 
-    `drifting_share` is the part of the model's gain that rests on features that are not as they were.
+    `drifting_share` is the part of the model's gain that rests on features that are not as it was trained on.
     """
 
     first_day: date
@@ -82,8 +88,13 @@ class Watched:
         return tuple(one for one in self.features if one.verdict in WRONG)
 
     @property
+    def unknown(self) -> tuple[FeatureDrift, ...]:
+        """Those that are not as the model was trained on."""
+        return tuple(one for one in self.features if one.verdict in UNKNOWN)
+
+    @property
     def drifting_share(self) -> float:
-        return float(sum(one.weight for one in self.drifting))
+        return float(sum(one.weight for one in self.unknown))
 
 
 def watch(
@@ -226,12 +237,16 @@ class _Feature:
             return "missing"
         if told["unseen_share"] > self.plan.max_unseen:
             return "unseen"
-        if told["psi_training"] <= told["limit_training"]:
-            return "steady"
         last_year = told["psi_last_year"]
+        if told["psi_training"] <= told["limit_training"]:
+            is_known = last_year is not None and last_year <= told["limit_training"]
+            return "jump" if self._jumps_now() and not is_known else "steady"
         if last_year is not None and last_year <= told["limit_training"]:
             return "season"
         return "drift" if since else "season"
+
+    def _jumps_now(self) -> bool:
+        return bool(self.has_before[-1] and not self.is_trained[-1] and self.jump[-1] > self.jump_limit[-1])
 
     def _since(self) -> date | None:
         """The day of the jump that the feature is far since; None where there was none.

@@ -62,7 +62,7 @@ export function loop(told) {
   const made = element("div", { class: "loop" })
   const said = [
     data.newest_day ? `Data until ${data.newest_day}, published ${new Date(data.published_at).toISOString().slice(0, 16).replace("T", " ")} UTC.` : "No day after the champion's training is computed yet.",
-    drift ? `${drift.features.filter((one) => ["drift", "missing", "unseen"].includes(one.verdict)).length || "No"} features that matter drift (${(100 * drift.share).toFixed(0)} % of the gain).` : "",
+    drift ? `${drift.features.filter((one) => ["drift", "missing", "unseen"].includes(one.verdict)).length || "No"} of the farthest features drift (${(100 * drift.share).toFixed(0)} % of the gain).` : "",
   ]
   made.append(element("p", {}, said.filter(Boolean).join(" ")))
   const next = element("div", { class: "next" }, element("h3", {}, "What the loop does next, and why"))

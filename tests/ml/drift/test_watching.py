@@ -53,6 +53,12 @@ def _unit(day: int, rng: Any) -> NDArray[np.float64]:
     return (fahrenheit - 32) / 1.8 if day >= 300 else fahrenheit
 
 
+def _summer_in_winter(day: int, rng: Any) -> NDArray[np.float64]:
+    """Values that were trained on, but long ago: a sensor that shows another place's."""
+    slow = 3 * np.cos(2 * np.pi * (day - 120) / 364)
+    return np.asarray(_noise(day, rng) + (2 if day >= 300 else slow))
+
+
 def _gaps(day: int, rng: Any) -> NDArray[np.float64]:
     values = _noise(day, rng)
     values[rng.random(PER_DAY) < (0.5 if day >= 300 else 0.05)] = np.nan
@@ -142,6 +148,16 @@ def test_faults_are_named_for_what_they_are(drawn: Drawn, verdict: str, told: st
     assert {verdicts[day] for day in range(TRAINED, 300)} == {"steady"}
     assert {verdicts[day] for day in range(306, 360)} == {verdict}
     assert told in World.of(drawn, 340).on(339).features[0].text
+
+
+def test_a_jump_to_what_was_trained_on_is_told_and_calls_for_no_retrain() -> None:
+    world = World.of(_summer_in_winter, 330)
+    assert world.on(299).features[0].verdict == "steady"
+    found = world.on(306)
+    assert found.features[0].verdict == "jump"
+    assert found.drifting_share == 0
+    assert found.drifting == found.features
+    assert "jump to values that were trained on" in found.features[0].text
 
 
 def test_too_few_rows_say_nothing() -> None:
