@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph, BaseAssetNode
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from assets.keys import ANSWERS, FILES_TAG
 from ml.alerts import Alert, Severity
@@ -61,10 +63,19 @@ def failed_checks(instance: dg.DagsterInstance, graph: BaseAssetGraph[BaseAssetN
         is_warning = found is not None and found.severity == dg.AssetCheckSeverity.WARN
         severity: Severity = "warning" if is_warning else "error"
         name, folder = key.asset_key.path[-1], key.asset_key.path[0]
-        text = (found.description if found else None) or "it failed"
+        text = text_of(found) if found else "it could not be evaluated"
         wanted = _NEXT.get(key.name, "open the check in the UI: it shows the rows that fail")
         subject = f"{key.asset_key.to_user_string()} {key.name}"
         yield Alert("check", subject, severity, text[:500], wanted.format(name=name, model=folder))
+
+
+def text_of(found: AssetCheckEvaluation) -> str:
+    """What a check says of itself, or the numbers that it shows."""
+    if found.description:
+        return found.description
+    shown = {name: one.value for name, one in found.metadata.items()}
+    numbers = [f"{name} {one}" for name, one in shown.items() if isinstance(one, int | float | str)]
+    return ", ".join(numbers[:4]) or "it failed"
 
 
 def failed_runs(instance: dg.DagsterInstance) -> Iterator[Alert]:
@@ -86,19 +97,20 @@ def failed_runs(instance: dg.DagsterInstance) -> Iterator[Alert]:
 
 
 def _later(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether a newer run of the job has succeeded over the same days."""
-    done = instance.get_runs(
-        dg.RunsFilter(job_name=run.job_name, statuses=[dg.DagsterRunStatus.SUCCESS]), limit=1
+    """Whether newer runs of the job have succeeded over all days of this one."""
+    record = instance.get_run_record_by_id(run.run_id)
+    done = dg.RunsFilter(
+        job_name=run.job_name,
+        statuses=[dg.DagsterRunStatus.SUCCESS],
+        created_after=record.create_timestamp if record else None,
     )
-    first, last = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-    if not done or first not in done[0].tags or first not in run.tags:
-        return bool(done) and first not in run.tags
-    newest = done[0]
-    at = instance.get_run_record_by_id(newest.run_id)
-    before = instance.get_run_record_by_id(run.run_id)
-    is_newer = bool(at and before and at.create_timestamp > before.create_timestamp)
-    covers = newest.tags[first] <= run.tags[first] and newest.tags[last] >= run.tags[last]
-    return is_newer and covers
+    first, last = ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG
+    newer = [one.tags for one in instance.get_runs(done)]
+    if first not in run.tags:
+        return bool(newer)
+    return any(
+        first in tags and tags[first] <= run.tags[first] and tags[last] >= run.tags[last] for tags in newer
+    )
 
 
 def log_gaps(settings: Settings) -> Iterator[Alert]:

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from assets.alerting import text_of
 from assets.dbt_runner import DbtRunner
 from assets.table_code import project_code
 from headwater import nycflights, services
@@ -186,7 +187,7 @@ class Lived:
                 if found and not found.passed:
                     seen = True
                     where = f"{found.asset_key.to_user_string()}: {found.check_name}"
-                    self._notice(day, where, found.description or "failed")
+                    self._notice(day, where, text_of(found))
             if has_failed and not seen:
                 self._notice(day, "run", f"run {run[:8]} failed")
 
