@@ -18,7 +18,7 @@ from dagster._core.storage.tags import (
 from assets.components.landed_source import sound_files
 from assets.components.proof_checks import is_proof
 from assets.dbt_runner import DbtRunner
-from assets.keys import BACKTEST_TAG, FILES_TAG, STALE_TAG, raw_key
+from assets.keys import BACKTEST_TAG, FILES_TAG, PREDICTIONS_TAG, STALE_TAG, raw_key
 from assets.table_code import project_code
 from ml.arrivals import Segment, due_segments, refuse_misnamed
 from ml.calendars import Calendar
@@ -65,7 +65,7 @@ def selection(segment: Segment, graph: BaseAssetGraph[BaseAssetNode]) -> Iterato
 
     Without files: its tables, and the models made from them.
     """
-    arrived = {raw_key(source) for source in segment.sources}
+    arrived = {raw_key(source) for source in segment.sources} | _of_predictions(segment.calendar, graph)
     if segment.tables:
         yield from _made_from(segment.tables, graph)
         return
@@ -80,6 +80,12 @@ def selection(segment: Segment, graph: BaseAssetGraph[BaseAssetNode]) -> Iterato
         if not (is_raw or is_reference or _is_of(segment.calendar, key, graph)):
             continue
         yield key
+
+
+def _of_predictions(calendar: Calendar | None, graph: BaseAssetGraph[BaseAssetNode]) -> set[dg.AssetKey]:
+    """Raw rows of a calendar that are written from the prediction log, so that no file of theirs arrives."""
+    keys = {key for key in graph.executable_asset_keys if PREDICTIONS_TAG in graph.get(key).tags}
+    return {key for key in keys if calendar is None or key.path[-1] in calendar.sources}
 
 
 def _is_of(calendar: Calendar | None, key: dg.AssetKey, graph: BaseAssetGraph[BaseAssetNode]) -> bool:

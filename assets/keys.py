@@ -56,6 +56,10 @@ ANSWERS = "answers"
 BACKTEST_TAG = "backtest"
 
 
+# On raw rows whose files are written from the prediction log in each run of their days.
+PREDICTIONS_TAG = "predictions"
+
+
 def is_automated(context: dg.AssetExecutionContext) -> bool:
     """Whether files asked for this run, so that policies hold, and not a person, who means what he asks."""
     return FILES_TAG in context.run.tags

@@ -5,6 +5,7 @@ import sys
 from benchmarks import (
     accuracy,
     batch,
+    drift,
     features,
     hundred_million,
     lookups_online,
@@ -23,6 +24,7 @@ BENCHMARKS = {
     "features": features.main,
     "serving": report.main,
     "batch": batch.main,
+    "drift": drift.main,
     "lookups_online": lookups_online.main,
     "scale": scale.main,
     "training": training.main,

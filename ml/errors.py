@@ -207,6 +207,16 @@ class AlertNotDelivered(HeadwaterError):
         super().__init__(f"Alerts could not be delivered to {'; '.join(failed)}. They are tried again.")
 
 
+class PredictionsUnfit(HeadwaterError):
+    """A source of predictions names columns that the model's answers do not have."""
+
+    def __init__(self, source: str, model: str, missing: Sequence[str], present: Iterable[str]) -> None:
+        super().__init__(
+            f'Source "{source}" takes {", ".join(map(repr, missing))} from the answers of "{model}", which '
+            f"have no such value. They have {', '.join(sorted(present))}."
+        )
+
+
 class CandidateNotServed(HeadwaterError):
     """A candidate's Bento does not come up, so that nothing can be asked of it."""
 

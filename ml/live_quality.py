@@ -95,24 +95,51 @@ def file_of(settings: Settings, model: str) -> Path:
 
 
 def live_quality(
-    settings: Settings, declaration: ModelDeclaration, days: int = LOG_DAYS
+    settings: Settings, declaration: ModelDeclaration, days: int = LOG_DAYS, outcomes: str | None = None
 ) -> LiveQuality | None:
-    """Of what was logged in the newest `days` of the log; None while nothing is logged or published."""
-    key = f"{declaration.entity}_id"
-    answers = predictions_of(settings.prediction_log, declaration.name, key, days)
+    """Of the newest `days` that have answers; None while there is none, or nothing is published.
+
+    `outcomes` names a published table of predictions with their outcomes; without, both are joined here.
+    """
     published = Published(settings)
     try:
         edition = published.edition()
     except NothingPublished:
         return None
-    if answers is None or not answers.num_rows:
+    if outcomes and outcomes in edition.snapshots:
+        rows = _from_table(published, declaration, edition, outcomes, days)
+    else:
+        rows = _from_log(settings, published, declaration, edition, days)
+    if rows is None or not rows.num_rows:
         return None
-    rows = _joined(answers, _labels(published, declaration, edition, key, answers))
     contracts = _contracts(settings, declaration.name, sorted(set(rows["version"].to_pylist())))
     by_day = tuple(_by_day(declaration, contracts, rows))
     in_all = tuple(_in_all(declaration, contracts, rows))
     metric = first_metric(declaration.task).name
     return LiveQuality(declaration.name, metric, edition.id, datetime.now(UTC), by_day, in_all)
+
+
+def _from_table(
+    published: Published, declaration: ModelDeclaration, edition: Edition, table: str, days: int
+) -> pa.Table | None:
+    newest = published.days(table, edition)[-days:]
+    if not newest:
+        return None
+    label = declaration.label
+    also = [label.column, *([label.group] if label.group else [])]
+    columns = [declaration.key, "day", "version", "score", *also]
+    rows = published.read(table, edition=edition, columns=columns, first_day=newest[0])
+    rows = rows.rename_columns(["key", *columns[1:]])
+    return rows.sort_by([(name, "ascending") for name in ("day", "version", "key")])
+
+
+def _from_log(
+    settings: Settings, published: Published, declaration: ModelDeclaration, edition: Edition, days: int
+) -> pa.Table | None:
+    answers = predictions_of(settings.prediction_log, declaration.name, declaration.key, days)
+    if answers is None or not answers.num_rows:
+        return None
+    return _joined(answers, _labels(published, declaration, edition, declaration.key, answers))
 
 
 def _labels(

@@ -14,8 +14,9 @@ import dagster as dg
 
 from assets.calendar import ONE_RUN, fresh, partitions_of
 from assets.components.source_checks import check_results, check_specs, day_metadata
-from assets.keys import landing_key, raw_key
+from assets.keys import PREDICTIONS_TAG, landing_key, raw_key
 from assets.resources import Platform
+from ml.prediction_log.landing import land_predictions
 from ml.settings import Settings
 from ml.sources import Intake, Source, failures, take_in
 from ml.sources.landed import recalled_files
@@ -64,7 +65,7 @@ def _raw(source: Source, partitions: dg.PartitionsDefinition | None) -> dg.Asset
         group_name="raw",
         owners=list(source.owners),
         kinds={"duckdb"},
-        tags={"cadence": source.cadence},
+        tags={"cadence": source.cadence, **({PREDICTIONS_TAG: "true"} if source.predictions_of else {})},
         partitions_def=partitions,
         backfill_policy=ONE_RUN if partitions else None,
         freshness_policy=fresh(source.every_days) if partitions else None,
@@ -74,6 +75,9 @@ def _raw(source: Source, partitions: dg.PartitionsDefinition | None) -> dg.Asset
     )
     def raw(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
         days = context.partition_key_range if partitions else None
+        if source.predictions_of and days:
+            first, last = date.fromisoformat(days.start), date.fromisoformat(days.end)
+            land_predictions(platform.settings, source, first, last)
         files = _files(platform.settings, source, days)
         intake = take_in(platform.workshop(), platform.settings, source, files)
         recalled = recalled_files(platform.settings, source)

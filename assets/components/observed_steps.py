@@ -49,6 +49,7 @@ class Looks:
     """One model's, as the ledger and the lake are when asked."""
 
     declaration: ModelDeclaration
+    outcomes: str | None = None  # the table of its predictions with their outcomes, where there is one
 
     def quality(self, platform: Platform) -> Seen[Quality] | None:
         """Measure champion, candidate and baseline on the days since, and keep what is found."""
@@ -71,7 +72,7 @@ class Looks:
 
     def live_quality(self, platform: Platform) -> LiveQuality | None:
         """Hold what was predicted beside what came true, and keep it for those who show it."""
-        made = live_quality(platform.settings, self.declaration)
+        made = live_quality(platform.settings, self.declaration, outcomes=self.outcomes)
         if made:
             file = live_quality_file(platform.settings, made.model)
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 What each asset is and shows is `model_assets`'; how a model is trained, judged and promoted is `ml`'s.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -13,7 +14,7 @@ from assets.components import observed_assets as look
 from assets.components.dbt_translator import TableTranslator
 from assets.components.model_steps import Steps
 from assets.components.observed_steps import Looks
-from assets.dbt_nodes import tables_of
+from assets.dbt_nodes import table_meta, tables_of
 from assets.dbt_runner import DbtRunner
 from assets.table_code import project_code
 from ml.declaration import ModelDeclaration
@@ -76,8 +77,10 @@ class PredictionModel(dg.Component):
         declaration.validate_against(columns[features], columns[label], self._where)
         project_code(runner).check_served(features)
         shown = make.Shown(self.declared, settings.ledger_url.partition(":")[0])
-        steps, looks = Steps(declaration, runner), Looks(declaration)
+        outcomes = _outcomes_of(runner, declaration.name)
+        steps, looks = Steps(declaration, runner), Looks(declaration, outcomes)
         tables = _keys(runner, (features, label))
+        read = (label, features) if outcomes is None else (label, features, outcomes)
         return dg.Definitions(
             assets=[
                 look.quality(looks, shown, tables),
@@ -88,7 +91,7 @@ class PredictionModel(dg.Component):
                 make.champion(steps, shown),
                 make.bento(steps, shown),
                 make.endpoint(shown),
-                look.live_quality(looks, shown, _keys(runner, (label, features))),
+                look.live_quality(looks, shown, _keys(runner, read)),
                 *self._coming(looks, shown, runner),
                 *([make.backtest(steps, shown, tables)] if declaration.backtest else []),
             ],
@@ -114,6 +117,14 @@ class PredictionModel(dg.Component):
             raise DeclarationRefused(self.declared.name, problems, self._where)
 
 
-def _keys(runner: DbtRunner, tables: tuple[str, str]) -> list[dg.AssetKey]:
+def _outcomes_of(runner: DbtRunner, model: str) -> str | None:
+    """The published table that says it holds a model's predictions with their outcomes."""
+    named = (
+        node["name"] for node in tables_of(runner.manifest) if table_meta(node).get("outcomes_of") == model
+    )
+    return next(named, None)
+
+
+def _keys(runner: DbtRunner, tables: Sequence[str]) -> list[dg.AssetKey]:
     translator = TableTranslator(runner.manifest)
     return [translator.get_asset_key(node) for node in tables_of(runner.manifest) if node["name"] in tables]

@@ -81,6 +81,42 @@ def _with(table: pa.Table, key: str, names: Sequence[str]) -> pa.Table | None:
     return pa.table({**of_answer, "key": values.field(key).cast(pa.string()), **told})
 
 
+def predicted_between(
+    folder: Path, model: str, names: Sequence[str], first: date, end: date
+) -> pa.Table | None:
+    """Predicted rows of a model whose `prediction_at` is from `first` on and before `end`.
+
+    Columns are `answer_id`, `row`, `answered_at`, `version`, `prediction_at`, `score`, and those of `names`
+    that came with every row. None where there is none.
+    """
+    found = []
+    for table in _all(folder, model):
+        values = table["values"].combine_chunks()
+        present = {field.name for field in values.type}
+        if table["route"][0].as_py() != "predict" or "prediction_at" not in present:
+            continue
+        told = {name: table[name] for name in ("answer_id", "row", "answered_at", "version", "score")}
+        told |= {name: values.field(name) for name in ("prediction_at", *names) if name in present}
+        rows = pa.table(told)
+        at = pc.cast(rows["prediction_at"], pa.date32())
+        rows = rows.filter(pc.and_(pc.greater_equal(at, pa.scalar(first)), pc.less(at, pa.scalar(end))))
+        if rows.num_rows:
+            found.append(rows)
+    if not found:
+        return None
+    shared = [name for name in found[0].column_names if all(name in one.column_names for one in found)]
+    return pa.concat_tables([one.select(shared) for one in found], promote_options="permissive")
+
+
+def _all(folder: Path, model: str) -> Iterator[pa.Table]:
+    """Segments are read first: one that is compacted meanwhile is then there twice, not never."""
+    segments = [table for file in _segments(folder, "*") for table in _of_segment(file)]
+    for day in sorted((folder / DAYS).glob("day=*")):
+        for file in sorted(day.glob(f"*-{model}-*-predict.parquet")):
+            yield pq.ParquetFile(file).read()
+    yield from (one for one in segments if one.num_rows and one["model"][0].as_py() == model)
+
+
 def predictions_of(folder: Path, model: str, key: str, n_days: int) -> pa.Table | None:
     """Predicted rows of a model's entities in the newest `n_days` that have answers; None where are none.
 

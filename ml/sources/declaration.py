@@ -157,8 +157,8 @@ class Source(_Declared):
     """Where raw rows come from: one YAML entry.
 
     Expressions are DuckDB SQL over the columns, the lookups, the `derived` values before them, `day` (in the
-    file's name; of a week its first) and `loaded_at`. Make one by `Source.declare`, which checks that the
-    parts fit.
+    file's name; of a week its first) and `loaded_at`. The files of a source with `predictions_of` are written
+    from that model's prediction log. Make one by `Source.declare`, which checks that the parts fit.
     """
 
     name: str = Field(pattern=_NAME)
@@ -182,6 +182,7 @@ class Source(_Declared):
     rules: tuple[Rule, ...] = ()
     bad_rows: BadRows
     drift: Drift = Drift()
+    predictions_of: str | None = Field(default=None, pattern=_NAME)
 
     @classmethod
     def declare(cls, attributes: Mapping[str, Any], where: str = "") -> Self:
@@ -237,7 +238,9 @@ class Source(_Declared):
 
     def digest(self) -> str:
         """SHA-256 over everything that decides which rows a file gives."""
-        told = json.dumps(_without_words(self.model_dump(mode="json", exclude={"owners", "start", "end"})))
+        told = json.dumps(
+            _without_words(self.model_dump(mode="json", exclude={"owners", "start", "end", "predictions_of"}))
+        )
         return hashlib.sha256(told.encode()).hexdigest()
 
 

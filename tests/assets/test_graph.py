@@ -19,6 +19,7 @@ from tests.project_folder import ROOT
 SOURCES = {
     *("airlines", "airports", "flights", "planes", "schedules", "weather"),
     *("pizza_menu", "pizza_sales"),
+    "late_arrival_predictions",
 }
 MODELS = ("late_arrival", "pizza_demand")
 STEPS = {
@@ -47,6 +48,7 @@ GRAPH = {
     },
     "features": {"flight_features", "flight_spine", "pizza_week_features", "pizza_week_spine"},
     "labels": {"flight_labels", "pizza_week_labels"},
+    "monitoring": {"late_arrival_outcomes"},
     "late_arrival": STEPS | {"backtest", "batch_predictions"},
     "pizza_demand": STEPS,
 }
@@ -61,7 +63,10 @@ MODEL_STEPS = {
     "bento": {"late_arrival/champion"},
     "endpoint": {"late_arrival/bento", "late_arrival/champion"},
     "backtest": {"features/flight_features", "labels/flight_labels"},
-    "live_quality": {"features/flight_features", "labels/flight_labels"},
+    "live_quality": {
+        *("features/flight_features", "labels/flight_labels"),
+        "monitoring/late_arrival_outcomes",
+    },
     "quality": {"features/flight_features", "labels/flight_labels"},
     "drift": {"features/flight_features", "labels/flight_labels"},
     "batch_predictions": {"features/flight_features", "features/flight_spine"},
@@ -159,7 +164,8 @@ def test_new_days_touch_no_reference_table(graph: AssetGraph) -> None:
 
 def test_every_table_is_checked_for_sql_that_does_not_repeat(graph: AssetGraph) -> None:
     linted = {key.asset_key.path[-1] for key in graph.asset_check_keys if key.name == "deterministic_sql"}
-    assert linted == GRAPH["staging"] | GRAPH["intermediate"] | GRAPH["features"] | GRAPH["labels"]
+    layers = ("staging", "intermediate", "features", "labels", "monitoring")
+    assert linted == set().union(*(GRAPH[layer] for layer in layers))
     assert all(graph.get(key).blocking for key in graph.asset_check_keys if key.name == "deterministic_sql")
 
 
