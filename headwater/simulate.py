@@ -63,7 +63,11 @@ def _tell(voice: Voice, settings: Settings, report: Simulated) -> None:
     voice.table(
         "Decided", [(one[:8], one[9:]) for one in report.decisions] or [("nothing", "no retrain was due")]
     )
-    voice.say(f"report: {file}; the loop turned in {report.seconds_a_day:.1f} s a day")
+    looked_up = "" if report.features_s is None else f"{report.features_s:.1f} s after it landed, and "
+    voice.say(
+        f"Medians: the endpoint looked up a day {looked_up}the loop had turned in {report.seconds_a_day:.1f} s."
+    )
+    voice.say(f"report: {file}")
 
 
 def _way(metric: str, way: Way) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from statistics import median
 from typing import Any
 
 import pyarrow as pa
@@ -50,7 +51,8 @@ class Lived:
     told: list[str] = field(default_factory=list)
     n_asked: int = 0
     n_answered: int = 0
-    seconds: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)  # until the loop had turned
+    features_s: list[float] = field(default_factory=list)  # until the endpoint looked up what had landed
     _noticed: dict[tuple[str, str], Noticed] = field(default_factory=dict)
     _runs: set[str] = field(default_factory=set)
     _first: str = ""
@@ -81,10 +83,10 @@ class Lived:
         """Ask about the day's flights, then let its files land, and wait until the loop has turned."""
         asked, answered = self._ask(day)
         self.n_asked, self.n_answered = self.n_asked + asked, self.n_answered + answered
-        landed = time.monotonic()
+        edition = Published(self.settings).edition().id
         self._land(day)
-        before = datetime.now(UTC)
-        self._await(day)
+        landed, before = time.monotonic(), datetime.now(UTC)
+        self._await(day, landed, edition)
         self.seconds.append(time.monotonic() - landed)
         self._look(day)
         newest = Ledger(self.settings.ledger_url).newest(self.declaration.name, "registered")
@@ -116,11 +118,14 @@ class Lived:
         for path, data in nycflights.files(day, day):
             nycflights.write(self.settings.landing / path, spoiled(path.as_posix(), day, data, self.planted))
 
-    def _await(self, day: date) -> None:
+    def _await(self, day: date, landed: float, edition: int) -> None:
         """Until every landed file is computed or refused, and no run is under way."""
-        until = time.monotonic() + _PATIENCE_S
+        until, waits = time.monotonic() + _PATIENCE_S, True
         sources = declared_sources(self.settings.project)
         while time.monotonic() < until:
+            if waits and self._served()["edition"]["id"] > edition:
+                self.features_s.append(time.monotonic() - landed)
+                waits = False
             if not self._under_way():
                 due = not_computed(landed_files(self.settings, sources), Computed(self.settings).files())
                 refused = {path for source in sources for path in failures(self.settings, source)}
@@ -146,11 +151,15 @@ class Lived:
         champion = Ledger(self.settings.ledger_url).champion(self.declaration.name)
         until = time.monotonic() + _PATIENCE_S
         while time.monotonic() < until:
-            told = call(f"/model/{self.declaration.name}", None)
+            told = self._served()
             is_now = champion is None or told["model"]["version"] == champion.version
             if told["edition"]["id"] >= edition and is_now:
                 return
             time.sleep(_POLL_S)
+
+    def _served(self) -> Any:
+        """What the endpoint says of the model."""
+        return call(f"/model/{self.declaration.name}", None)
 
     def _under_way(self) -> bool:
         from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
@@ -235,7 +244,8 @@ class Lived:
                 if one.kind in ("promoted", "refused", "rolled_back")
                 or (one.kind == "decided" and one.details["is_due"])
             ),
-            seconds_a_day=sum(self.seconds) / len(self.seconds),
+            seconds_a_day=median(self.seconds),
+            features_s=median(self.features_s) if self.features_s else None,
         )
 
     def _logged(self, days: Sequence[date], names: Sequence[str]) -> pa.Table:

@@ -64,7 +64,11 @@ class Noticed:
 
 @dataclass(frozen=True)
 class Simulated:
-    """What came of it; `faults` as they were asked for."""
+    """What came of it; `faults` as they were asked for.
+
+    Medians over the days: `features_s` from landing until the endpoint looks up what landed, `seconds_a_day`
+    until the loop has turned, a training included where there was one.
+    """
 
     model: str
     metric: str
@@ -78,6 +82,7 @@ class Simulated:
     faults: tuple[str, ...]
     decisions: tuple[str, ...]
     seconds_a_day: float
+    features_s: float | None
 
     def to_json(self) -> str:
         """Canonical JSON."""

@@ -3,6 +3,7 @@
 Which tables there are is the component's; how they are stored is the lake's.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -231,7 +232,16 @@ def _publish(
         ]
         builds.computed.record(files, edition or published.edition().id)
     renew(published, builds, project_calendars(step.runner))
-    return {"edition": edition} if edition else {}
+    return {"edition": edition, **_since_landing(step)} if edition else {}
+
+
+def _since_landing(step: BuiltTables) -> dict[str, float]:
+    """Seconds from when the newest file of the last day lay there until others can read what it led to."""
+    if step.calendar is None or step.last_day is None:
+        return {}
+    folders = [step.platform.settings.landing / source for source in step.calendar.sources]
+    landed = [file.stat().st_mtime for folder in folders for file in folder.glob(f"{step.last_day}.*")]
+    return {"landed_to_published_s": round(time.time() - max(landed), 1)} if landed else {}
 
 
 def _files(connection: Any, first: str | None = None, last: str | None = None) -> Iterator[Arrival]:
