@@ -55,7 +55,7 @@ def _tell(voice: Voice, settings: Settings, report: Simulated) -> None:
     rows = [(way.name, _way(report.metric, way)) for way in report.ways]
     voice.table(f"{report.model}, {report.first_day} to {report.last_day}: {answered}", rows)
     noticed = [
-        (str(one.day), f"{one.where}: {one.text}{f' ({one.n_days} days)' if one.n_days > 1 else ''}")
+        (str(one.day), f"{one.where}: {one.text}" + (f" ({one.n_days} days)" if one.n_days > 1 else ""))
         for one in report.noticed
     ]
     planted = f" of {', '.join(report.faults)}" if report.faults else ""
@@ -64,9 +64,8 @@ def _tell(voice: Voice, settings: Settings, report: Simulated) -> None:
         "Decided", [(one[:8], one[9:]) for one in report.decisions] or [("nothing", "no retrain was due")]
     )
     looked_up = "" if report.features_s is None else f"{report.features_s:.1f} s after it landed, and "
-    voice.say(
-        f"Medians: the endpoint looked up a day {looked_up}the loop had turned in {report.seconds_a_day:.1f} s."
-    )
+    turned = f"the loop had turned in {report.seconds_a_day:.1f} s"
+    voice.say(f"Medians: the endpoint looked up a day {looked_up}{turned}.")
     voice.say(f"report: {file}")
 
 
