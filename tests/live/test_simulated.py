@@ -17,7 +17,7 @@ FIRST, FAULTY, LAST = "2013-03-07", "2013-03-08", "2013-03-09"
 
 @pytest.fixture(scope="module")
 def lived(project: Project) -> dict[str, Any]:
-    """The report of three days: from the second on temperatures come in another unit, and a carrier is new."""
+    """The report of three days: from the second on temperatures come in °C, and a carrier is new."""
     faults = ["--fault", f"silent_unit@{FAULTY}", "--fault", f"new_carrier@{FAULTY}"]
     told: dict[str, Any] = project.asked("simulate", "--until", LAST, *faults)["report"]
     return told
