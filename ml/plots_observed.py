@@ -46,7 +46,9 @@ def _quality(figure: Any, quality: Quality, promoted: Sequence[date]) -> tuple[s
     for day in promoted:
         axes.axvline(day, color=INK, linewidth=0.8)
     axes.set(ylabel=quality.metric)
-    _few_days(axes)
+    shown = sorted({one.last_day for one in quality.by_day})
+    shown = shown[:: max(1, -(-len(shown) // _MANY_DAYS))]
+    axes.set_xticks(shown, [f"{day:%d %b}" for day in shown])
     return "Quality by day", f"{quality.metric} by day of champion, candidate and baseline"
 
 
@@ -65,11 +67,3 @@ def _drift(figure: Any, drift: Drift) -> tuple[str, str]:
     axes.grid(visible=False)
     figure.colorbar(image, ax=axes, label="PSI to training, as a share of its limit")
     return "Drift by feature", f"{len(watched.drifting)} features drift by {watched.last_day}"
-
-
-def _few_days(axes: Any) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-    locator = AutoDateLocator(maxticks=_MANY_DAYS)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
