@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 
 from assets.alerting import text_of
 from assets.dbt_runner import DbtRunner
-from assets.table_code import project_code
 from headwater import nycflights, services
 from headwater.errors import LoopStuck, NothingServes, RequestRefused
 from headwater.predict import call
@@ -29,6 +28,7 @@ from ml.computed import Computed
 from ml.declaration import ModelDeclaration
 from ml.feature_definition import FeatureDefinition
 from ml.lake.published import Published
+from ml.lake.workshop import Workshop
 from ml.ledger import Ledger
 from ml.prediction_log.reading import newest_of
 from ml.registry import Registry
@@ -264,5 +264,6 @@ class Lived:
 
     def _definition(self) -> FeatureDefinition:
         runner, table = DbtRunner(self.settings), self.declaration.features.table
-        sql = project_code(runner).online[table]
+        with Workshop(self.settings).turn():
+            sql = runner.online_sql(table)
         return FeatureDefinition.from_manifest(runner.manifest, table, sql)
