@@ -38,6 +38,8 @@ attributes:
   corrections: {known_at: loaded_at}
   bad_rows: {action: quarantine, max_share: 0}
 """
+# Models of a few rows flip many decisions from one training to the next.
+ANY_REPLAY = {"max_flipped": 1, "max_calibration_gap": 1, "max_slowdown": 100, "max_growth": 100}
 MODEL: dict[str, Any] = {
     "name": "high_reading",
     "description": "Whether a meter will read high.",
@@ -48,7 +50,11 @@ MODEL: dict[str, Any] = {
     "label": {"table": "reading_labels", "column": "is_high"},
     "split": {"holdout_days": 1},
     "engine": {"name": "lightgbm", "seed": 1, "parameters": {"num_iterations": 5, "min_data_in_leaf": 2}},
-    "gate": {"floor": {"roc_auc": 0.1}, "against_champion": {"metric": "roc_auc", "max_drop": 1}},
+    "gate": {
+        "floor": {"roc_auc": 0.1},
+        "against_champion": {"metric": "roc_auc", "max_drop": 1},
+        "replay": ANY_REPLAY,
+    },
     "retrain": {"after_new_days": 1},
 }
 

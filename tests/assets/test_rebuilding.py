@@ -24,10 +24,15 @@ from ml.registry import Registry
 from ml.reproduction import reproduction
 from ml.sources import declared_sources, take_in
 from tests.assets.meters import HOURS, MODEL, Meters, day, failures
+from tests.assets.meters_declared import ANY_REPLAY
 
 SUMS, LABELS = "models/intermediate/int_meter_sums.sql", "models/labels/reading_labels.sql"
 COLUMNS = ["meter_id", "watts_sum_2d"]
-GATE = {"floor": {"roc_auc": 0.0}, "against_champion": {"metric": "roc_auc", "max_drop": 1}}
+GATE = {
+    "floor": {"roc_auc": 0.0},
+    "against_champion": {"metric": "roc_auc", "max_drop": 1},
+    "replay": ANY_REPLAY,
+}
 SEARCH = {
     "metric": "log_loss",
     "space": {"learning_rate": {"low": 0.01, "high": 0.4}},
