@@ -52,7 +52,9 @@ def test_faults_are_noticed_on_their_first_day(lived: dict[str, Any], days: list
     assert "ZZ" in noticed["raw/flights: drift"]["text"]
 
 
-def test_predictions_are_a_source_joined_with_their_outcomes(project: Project, lived: dict[str, Any]) -> None:
+def test_predictions_are_a_source_joined_with_their_outcomes(
+    project: Project, lived: dict[str, Any], days: list[str]
+) -> None:
     files = sorted((project.landing / "late_arrival_predictions").glob("*.parquet"))
     assert {file.stem for file in files} >= set(days)
     metadata = sorted((project.home / "published").rglob("late_arrival_outcomes/metadata/*.metadata.json"))
