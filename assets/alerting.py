@@ -35,8 +35,9 @@ _NEXT: Mapping[str, str] = {
     "parity": "mend the column that the check names, in the feature SQL; the champion goes on serving",
     ANSWERS: "see the first answer that the check names with `headwater receipt ID`",
     "leakage": "`headwater audit {name}` shows the row that sees the future",
-    "sound_files": "see the refused file in the check, and land a corrected one",
-    "sound_rows": "`headwater quarantine {name}` shows the rows and the rules they break",
+    "landed_files": "see the refused file in the check, and land a corrected one",
+    "quarantine": "`headwater quarantine {name}` shows the rows and the rules they break",
+    "drift": "see what changed in the check; `headwater recall FILE` undoes a file that is wrong",
 }
 
 
