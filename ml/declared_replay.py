@@ -26,6 +26,7 @@ class ReplayPlan(Declared):
 
     requests: Annotated[int, Field(ge=100)] = 1000
     max_flipped: Share = 0.5
+    max_worse: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.005
     max_calibration_gap: Share = 0.1
     max_slowdown: Ratio = 1.75
     max_p99_ms: Ratio | None = None

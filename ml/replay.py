@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -27,6 +27,7 @@ from ml.errors import ReplayFailed, UnknownColumn
 from ml.lake.editions import Edition
 from ml.lake.published import Published
 from ml.prediction_log.reading import newest_of
+from ml.replay_answers import OnAnswers
 from ml.row_scoring import RowCoder
 from ml.settings import Settings
 
@@ -58,6 +59,7 @@ class Replay:
     memory_mb: float
     champion_memory_mb: float
     faults: tuple[str, ...]
+    answers: OnAnswers | None = None
 
     @property
     def is_within(self) -> bool:
@@ -68,9 +70,15 @@ class Replay:
         """In words."""
         if self.faults:
             return "; ".join(self.faults)
+        known = ""
+        if self.answers:
+            one = self.answers
+            known = (
+                f"{one.metric} {one.candidate:.4f} on {one.n_rows:,} answers (champion {one.champion:.4f}), "
+            )
         flips = "" if self.flipped is None else f"{self.flipped:.1%} of the decisions are other ones, "
         return (
-            f"{self.n_rows:,} {self.source} asked again: {flips}p99 of scoring {self.p99_ms:.3f} ms "
+            f"{self.n_rows:,} {self.source} asked again: {known}{flips}p99 of scoring {self.p99_ms:.3f} ms "
             f"(champion {self.champion_p99_ms:.3f}), memory {self.memory_mb:.0f} MB "
             f"(champion {self.champion_memory_mb:.0f})"
         )
@@ -101,6 +109,18 @@ def asked(settings: Settings, champion: Bundle, candidate: Bundle, n_rows: int) 
     rows = rows.slice(max(0, rows.num_rows - n_rows))
     labels = _labels(published, edition, candidate.declaration, rows[key].cast(pa.string()))
     return Asked(rows.select(names), labels, "newest rows of the features, as too few requests are logged,")
+
+
+def beside_answers(done: Replay, answers: OnAnswers | None, plan: ReplayPlan) -> Replay:
+    """The same with how good both are on what was asked."""
+    if answers is None or answers.share <= plan.max_worse:
+        return replace(done, answers=answers)
+    fault = (
+        f"{answers.metric} is {answers.candidate:.4f} on {answers.n_rows:,} answers whose outcome is known, "
+        f"with their features as they were, the champion's {answers.champion:.4f}: worse by "
+        f"{answers.share:.1%}, more than the declared {plan.max_worse:.1%}"
+    )
+    return replace(done, answers=answers, faults=(*done.faults, fault))
 
 
 def replay(champion: Bundle, candidate: Bundle, given: Asked, plan: ReplayPlan) -> Replay:

@@ -28,6 +28,7 @@ from ml.observing import BASELINE_FILE
 from ml.plots import Picture, draw
 from ml.plots_backtest import draw_backtest
 from ml.provenance import Origins
+from ml.replay_answers import on_answers
 from ml.scoring import Scorer
 from ml.search import Told, search
 from ml.split import Span
@@ -262,6 +263,9 @@ class Steps:
             plan = self.declaration.gate.replay
             given = replay.asked(platform.settings, theirs, bundle, plan.requests)
             replayed = given and replay.replay(theirs, bundle, given, plan)
+            if replayed and replayed.is_within:
+                answers = on_answers(platform.settings, theirs, bundle)
+                replayed = replay.beside_answers(replayed, answers, plan)
         if replayed and not replayed.is_within:
             return Gauntlet(replayed)
         proven = prove(platform, self.runner.manifest, self._definition(platform), bundle)

@@ -39,7 +39,13 @@ attributes:
   bad_rows: {action: quarantine, max_share: 0}
 """
 # Models of a few rows flip many decisions from one training to the next.
-ANY_REPLAY = {"max_flipped": 1, "max_calibration_gap": 1, "max_slowdown": 100, "max_growth": 100}
+ANY_REPLAY = {
+    "max_flipped": 1,
+    "max_worse": 100,
+    "max_calibration_gap": 1,
+    "max_slowdown": 100,
+    "max_growth": 100,
+}
 MODEL: dict[str, Any] = {
     "name": "high_reading",
     "description": "Whether a meter will read high.",

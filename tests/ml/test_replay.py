@@ -1,9 +1,12 @@
 """The last requests asked of a candidate and its champion: what may change is declared."""
 
 import re
+from datetime import UTC, date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
@@ -12,7 +15,11 @@ from ml.declared_replay import ReplayPlan
 from ml.errors import ReplayFailed
 from ml.gate import Decision, Reason, with_replay
 from ml.lake.published import PublishBatch, Published
-from ml.replay import Asked, Replay, asked, replay
+from ml.online_plan.kinds import Kind
+from ml.prediction_log.record import Answered, Shape
+from ml.prediction_log.writing import PredictionLog
+from ml.replay import Asked, Replay, asked, beside_answers, replay
+from ml.replay_answers import OnAnswers, on_answers
 from ml.settings import Settings
 from ml.training import train
 from ml.training_set import TrainingSet
@@ -123,6 +130,68 @@ def test_without_requests_the_newest_rows_stand_for_them(
     assert found.source.startswith("newest rows of the features")
     assert found.labels.null_count < 200
     assert replay(champion, champion, found, ReplayPlan()).is_within
+
+
+def test_what_is_worse_on_real_answers_is_refused_whatever_it_is_offline() -> None:
+    within = Replay(1000, "logged requests", 0.1, None, 0.1, 0.1, 5, 5, ())
+    answers = OnAnswers("roc_auc", 31_000, 0.647, 0.6586, 0.0116)
+    found = beside_answers(within, answers, ReplayPlan())
+    assert found.text == (
+        "roc_auc is 0.6470 on 31,000 answers whose outcome is known, with their features as they were, the "
+        "champion's 0.6586: worse by 1.8%, more than the declared 0.5%"
+    )
+    assert beside_answers(within, answers, ReplayPlan(max_worse=0.02)).is_within
+    assert beside_answers(within, None, ReplayPlan()).is_within
+    better = OnAnswers("rmse", 2000, 3.4, 3.5, -0.1)
+    assert (
+        "rmse 3.4000 on 2,000 answers (champion 3.5000)" in beside_answers(within, better, ReplayPlan()).text
+    )
+
+
+def logged(folder: Path, rows: pa.Table) -> None:
+    """Answers about rows of features, as the endpoint logs them."""
+    log = PredictionLog(folder)
+    names = tuple(rows.column_names)
+    kinds: dict[str, Kind] = {"parcel_id": "text", "prediction_at": "timestamp", "depot_id": "text"}
+    kinds |= {"n_ahead": "integer", "is_express": "boolean"}
+    of = tuple(kinds.get(name, "real") for name in names)
+    features = tuple(n for n, name in enumerate(names) if n > 1)
+    key = ("late_parcel", "f" * 64, "predict")
+    number = log.shape(key, lambda one: Shape(one, *key, names, of, features, ()))
+    values = [list(row.values()) for row in rows.to_pylist()]
+    for row in values:
+        row[1] = int(row[1].replace(tzinfo=UTC).timestamp() * 1e6)
+        row[:] = [float(one) if isinstance(one, Decimal) else one for one in row]
+    for n in range(0, len(values), 500):
+        some = values[n : n + 500]
+        log.append(Answered(log.next_id(), 1, number, 1, 1, b"{}", some, [0.5] * len(some), (1, 1, 1)))
+    log.close()
+
+
+def test_answers_are_judged_with_the_features_they_were_given_with(
+    tmp_path: Path, champion: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADWATER_HOME", str(tmp_path))
+    settings = Settings.from_env(tmp_path)
+    features = parcels.features()
+    labels = parcels.labels(features)
+    span = (parcels.FIRST_DAY, max(features["day"].to_pylist()))
+    Published(settings).publish({"parcel_labels": PublishBatch(labels, *span)})
+    assert on_answers(settings, champion, champion) is None
+    names = ["parcel_id", "prediction_at", *parcels.DECLARED["features"]["columns"]]
+    place = names.index("depot_delay_mean_3h_min")
+    stale = features.select(names).set_column(
+        place, "depot_delay_mean_3h_min", pa.nulls(features.num_rows, pa.float64())
+    )
+    logged(settings.prediction_log, stale)
+    found = on_answers(settings, champion, champion)
+    assert found is not None
+    after = sum(
+        day > date.fromisoformat(champion.receipt["rows"]["last_day"]) for day in features["day"].to_pylist()
+    )
+    assert 0.9 * after < found.n_rows <= after
+    assert found.share == 0
+    assert found.candidate < 0.7  # with fresh features it is above 0.75
 
 
 def test_the_gate_tells_what_the_replay_found() -> None:
