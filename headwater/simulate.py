@@ -70,7 +70,7 @@ def _tell(voice: Voice, settings: Settings, report: Simulated) -> None:
 
 
 def _way(metric: str, way: Way) -> str:
-    told = f"{metric} {way.value:.4f}, {way.n_trainings} trainings, {way.training_s:.0f} s of training"
+    told = f"{metric} {way.value:.4f} by day, {way.n_trainings} trainings, {way.training_s:.0f} s of training"
     if way.beside is None:
         return told
     sure = f" ({way.low:+.4f} to {way.high:+.4f})" if way.low is not None and way.high is not None else ""

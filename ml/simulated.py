@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ml import canonical
-from ml.analysis.intervals import drawn, interval_of
+from ml.analysis.intervals import interval_of
 from ml.bundle import Bundle
 from ml.contract import Contract
 from ml.declaration import ModelDeclaration
@@ -34,11 +34,12 @@ from ml.training_set import select
 from ml.verification import read
 
 Scores = NDArray[np.float64]
+_DRAWS, _SEED = 1000, 20_130_101
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way of running the model: its metric over all answers whose outcome is known, and what it cost.
+    """One way of running the model: its metric by day over answers whose outcome is known, and what it cost.
 
     `beside` is how much better the loop was, with its 95 % interval by days; positive is better.
     """
@@ -132,23 +133,36 @@ def compared(
     loop: tuple[int, float],
     others: dict[str, tuple[Scores, int, float]],
 ) -> tuple[Way, ...]:
-    """The loop, then each other way (its scores, trainings and seconds), on rows that all have scored."""
+    """The loop, then each other way (its scores, trainings and seconds), on rows that all have scored.
+
+    By day, and the mean over days by their rows: where the model changes in between, ranks within all rows
+    would compare the levels of two models.
+    """
     metric = metric_of(declaration.task, declaration.gate.against_champion.metric)
     sign = 1 if metric.higher_is_better else -1
     known = np.isfinite(answers.scores)
     for scores, _, _ in others.values():
         known &= np.isfinite(scores)
-    rows = np.flatnonzero(known)
-    labels, days = answers.labels[rows], answers.days[rows]
-    ours = answers.scores[rows]
-    drawn_ours = drawn(declaration.task, labels, ours, days).values(metric.name)
-    ways = [Way("the loop", float(metric.compute(labels, ours)), *loop)]
+    days = [np.flatnonzero(known & (answers.days == day)) for day in np.unique(answers.days)]
+    days = [rows for rows in days if len(rows) and metric.is_defined(answers.labels[rows])]
+    if not days:
+        return ()
+    weights = np.array([len(rows) for rows in days], dtype=np.float64)
+
+    def by_day(scores: Scores) -> Scores:
+        return np.array([metric.compute(answers.labels[rows], scores[rows]) for rows in days])
+
+    def mean(values: Scores) -> float:
+        return float(np.average(values, weights=weights))
+
+    ours = by_day(answers.scores)
+    drawn = np.random.default_rng(_SEED).integers(0, len(days), (_DRAWS, len(days)))
+    ways = [Way("the loop", mean(ours), *loop)]
     for name, (scores, n, seconds) in others.items():
-        value = float(metric.compute(labels, scores[rows]))
-        theirs = drawn(declaration.task, labels, scores[rows], days).values(metric.name)
-        sure = interval_of(sign * (drawn_ours - theirs))
-        bounds = (sure.low, sure.high) if sure else (None, None)
-        ways.append(Way(name, value, n, seconds, sign * (ways[0].value - value), *bounds))
+        gains = sign * (ours - by_day(scores))
+        sure = interval_of(np.average(gains[drawn], weights=weights[drawn], axis=1))
+        bounds = (sure.low, sure.high) if sure and len(days) > 1 else (None, None)
+        ways.append(Way(name, mean(by_day(scores)), n, seconds, mean(gains), *bounds))
     return tuple(ways)
 
 

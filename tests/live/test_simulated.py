@@ -40,7 +40,7 @@ def test_the_loop_is_held_beside_no_loop_and_beside_a_retrain_every_day(lived: d
     assert daily["n_trainings"] == 3
     assert daily["training_s"] > 0
     assert 0.5 < loop["value"] < 0.9
-    assert loop["value"] - without["value"] == pytest.approx(without["beside"])
+    assert loop["value"] - without["value"] == pytest.approx(without["beside"], abs=1e-9)
     assert daily["low"] <= daily["beside"] <= daily["high"]
 
 
