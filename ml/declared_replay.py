@@ -16,7 +16,8 @@ Ratio = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 class ReplayPlan(Declared):
     """The last requests that were logged are asked of candidate and champion again.
 
-    At most `max_flipped` of the decisions may be other ones: of a binary label on which side of the threshold
+    At most `max_flipped` of the decisions may be other ones, unless known outcomes show that they are surely
+    better: of a binary label on which side of the threshold
     that the declared costs say, of classes which is the most probable, of a number whether it differs by more
     than half of what the champion's differ among themselves. Where outcomes are known the mean score may be
     off by `max_calibration_gap` at most (binary). Scoring a row may take `max_slowdown` times as long as the

@@ -26,14 +26,16 @@ from ml.declared_replay import ReplayPlan
 from ml.errors import ReplayFailed, UnknownColumn
 from ml.lake.editions import Edition
 from ml.lake.published import Published
-from ml.prediction_log.reading import newest_of
+from ml.prediction_log.reading import each_once, newest_of
 from ml.replay_answers import OnAnswers
 from ml.row_scoring import RowCoder
 from ml.settings import Settings
 
 _FREE_MB = 32.0  # more than this is told apart from what a process allocates anyway
 _FEWEST_KNOWN = 100
+_LOOKED_THROUGH = 20_000  # answers, for requests about different entities
 _PATIENCE_S = 300
+_SURE = 1.96
 Scores = NDArray[Any]
 
 
@@ -94,7 +96,8 @@ def asked(settings: Settings, champion: Bundle, candidate: Bundle, n_rows: int) 
     table, key = candidate.declaration.features.table, candidate.declaration.key
     published = Published(settings)
     edition = published.edition()
-    found = newest_of(settings.prediction_log, champion.model, key, names, n_rows)
+    found = newest_of(settings.prediction_log, champion.model, key, names, max(n_rows, _LOOKED_THROUGH))
+    found = None if found is None else each_once(found).slice(0, n_rows)
     if found is not None and found.num_rows >= _FEWEST_KNOWN:
         labels = _labels(published, edition, candidate.declaration, found["key"])
         return Asked(found.select(names), labels, "logged requests")
@@ -128,17 +131,18 @@ def replay(champion: Bundle, candidate: Bundle, given: Asked, plan: ReplayPlan) 
     told = _probed({"champion": champion, "candidate": candidate}, given.rows)
     ours, theirs = told["candidate"], told["champion"]
     flipped = gap = None
+    faults: list[str] = []
     if None in ours["scores"]:
         place = ours["scores"].index(None)
         n_none = sum(one is None for one in ours["scores"])
-        faults = [f"{n_none} of {given.rows.num_rows} rows get no finite score: {_row(given.rows, place)}"]
-    elif None in theirs["scores"]:
-        faults = []
-    else:
+        faults += [f"{n_none} of {given.rows.num_rows} rows get no finite score: {_row(given.rows, place)}"]
+    elif None not in theirs["scores"]:
         scores = np.array(ours["scores"], dtype=float), np.array(theirs["scores"], dtype=float)
         flipped = _flipped(candidate.declaration, *scores)
-        gap = _gap(candidate.declaration, scores[0], given.labels)
-        faults = list(_changes(flipped, gap, plan))
+        gap, before = (_gap(candidate.declaration, one, given.labels) for one in scores)
+        if not _decides_better(candidate.declaration, *scores, given.labels):
+            faults += _too_many_flips(flipped, plan)
+        faults += _worse_calibrated(gap, before, plan)
     faults += _costs(ours, theirs, plan)
     return Replay(
         given.rows.num_rows,
@@ -153,16 +157,19 @@ def replay(champion: Bundle, candidate: Bundle, given: Asked, plan: ReplayPlan) 
     )
 
 
-def _changes(flipped: float | None, gap: float | None, plan: ReplayPlan) -> Iterator[str]:
+def _too_many_flips(flipped: float | None, plan: ReplayPlan) -> Iterator[str]:
     if flipped is not None and flipped > plan.max_flipped:
         yield (
             f"{flipped:.1%} of the decisions on the last requests are other ones than the champion's, "
-            f"more than the declared {plan.max_flipped:.0%}"
+            f"more than the declared {plan.max_flipped:.0%}, and nothing shows that they are better"
         )
-    if gap is not None and gap > plan.max_calibration_gap:
+
+
+def _worse_calibrated(gap: float | None, before: float | None, plan: ReplayPlan) -> Iterator[str]:
+    if gap is not None and before is not None and gap > max(plan.max_calibration_gap, before):
         yield (
             f"on the last requests whose outcome is known the mean score is off by {gap:.3f}, "
-            f"more than the declared {plan.max_calibration_gap:g}"
+            f"more than the declared {plan.max_calibration_gap:g} and than the champion's {before:.3f}"
         )
 
 
@@ -185,14 +192,41 @@ def _costs(ours: dict[str, Any], theirs: dict[str, Any], plan: ReplayPlan) -> It
 def _flipped(declaration: ModelDeclaration, ours: Scores, theirs: Scores) -> float | None:
     """The share of other decisions; None of a ranking, which has none of a single row."""
     if declaration.task == "binary":
-        costs = declaration.costs
-        threshold = costs.false_positive / max(costs.false_positive + costs.false_negative, 1e-12)
+        threshold = _threshold(declaration)
         return float(np.mean((ours >= threshold) != (theirs >= threshold)))
     if declaration.task == "multiclass":
         return float(np.mean(ours.argmax(axis=1) != theirs.argmax(axis=1)))
     if declaration.task == "regression":
         return float(np.mean(np.abs(ours - theirs) > max(float(theirs.std()), 1e-12) / 2))
     return None
+
+
+def _decides_better(declaration: ModelDeclaration, ours: Scores, theirs: Scores, labels: pa.Array) -> bool:
+    """Whether the decisions are surely better where outcomes are known: then it is right that they differ.
+
+    Of a binary label by the declared costs; other labels' decisions are not held against their outcomes here.
+    """
+    known = np.asarray(labels.is_valid())
+    if declaration.task != "binary" or known.sum() < _FEWEST_KNOWN:
+        return False
+    came_true = np.array(labels.drop_null().cast(pa.float64())) > 0
+    costs = declaration.costs
+    threshold = _threshold(declaration)
+
+    def cost(scores: Scores) -> Scores:
+        acts = scores[known] >= threshold
+        return np.asarray(
+            costs.false_positive * (acts & ~came_true) + costs.false_negative * (~acts & came_true)
+        )
+
+    gain = cost(theirs) - cost(ours)
+    return bool(gain.mean() > _SURE * gain.std() / np.sqrt(len(gain)))
+
+
+def _threshold(declaration: ModelDeclaration) -> float:
+    """From which probability on acting costs less than not to act."""
+    costs = declaration.costs
+    return costs.false_positive / max(costs.false_positive + costs.false_negative, 1e-12)
 
 
 def _gap(declaration: ModelDeclaration, scores: Scores, labels: pa.Array) -> float | None:

@@ -17,7 +17,7 @@ from ml.errors import HeadwaterError
 from ml.labels import labels_of
 from ml.lake.published import Published
 from ml.metrics import metric_of
-from ml.prediction_log.reading import newest_of
+from ml.prediction_log.reading import each_once, newest_of
 from ml.row_scoring import RowCoder
 from ml.settings import Settings
 from ml.verification import read
@@ -69,6 +69,7 @@ def _rows(settings: Settings, champion: Bundle, candidate: Bundle) -> pa.Table |
         return None
     trained = [date.fromisoformat(one.receipt["rows"]["last_day"]) for one in (champion, candidate)]
     # A prediction's day may be the one after its entity's: with the last day of training it goes, too.
+    found = each_once(found)
     after = pc.greater(pc.cast(found["prediction_at"], pa.date32()), pa.scalar(max(trained)))
     found = found.filter(after)
     known = published.read(

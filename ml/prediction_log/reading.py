@@ -63,6 +63,14 @@ def newest_of(folder: Path, model: str, key: str, names: Sequence[str], n_rows: 
     return rows.sort_by([("answered_at", "descending")]).slice(0, n_rows)
 
 
+def each_once(rows: pa.Table) -> pa.Table:
+    """Of rows as `newest_of` gives them the newest about each entity: who asks again counts once."""
+    newest: dict[str, int] = {}
+    for n, key in enumerate(rows["key"].to_pylist()):
+        newest.setdefault(key, n)
+    return rows.take(pa.array(sorted(newest.values()), pa.int64()))
+
+
 def _days(folder: Path) -> Iterator[date]:
     """The days that have answers."""
     for day in (folder / DAYS).glob("day=*"):

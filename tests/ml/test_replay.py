@@ -94,6 +94,20 @@ def test_nan_for_a_rare_row_is_refused_with_the_row(champion: Bundle, given: Ask
     assert re.search(r"\d+ of 1000 rows get no finite score: the first is .*depot_id", found.text)
 
 
+def test_decisions_that_are_surely_better_may_all_be_other_ones(
+    champion: Bundle, training_set: TrainingSet, given: Asked
+) -> None:
+    place = training_set.train.schema.get_field_index("is_late")
+    swapped = training_set.train.set_column(place, "is_late", pc.invert(training_set.train["is_late"]))
+    turned = trained(TrainingSet(swapped, training_set.test, training_set.manifest), num_iterations=150)
+    found = replay(turned, champion, given, ReplayPlan())
+    assert found.flipped is not None
+    assert found.flipped > 0.5
+    assert found.is_within, found.text
+    unknown = Asked(given.rows, pa.nulls(len(given.labels), pa.bool_()), given.source)
+    assert "nothing shows that they are better" in replay(turned, champion, unknown, ReplayPlan()).text
+
+
 def test_a_model_many_times_as_large_is_refused(
     champion: Bundle, training_set: TrainingSet, given: Asked
 ) -> None:
