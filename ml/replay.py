@@ -32,7 +32,8 @@ from ml.row_scoring import RowCoder
 from ml.settings import Settings
 
 _FREE_MB = 32.0  # more than this is told apart from what a process allocates anyway
-_FEWEST_KNOWN = 100
+_FEWEST_KNOWN, _FEWEST_DAYS = 100, 7
+_TIME = "prediction_at"
 _LOOKED_THROUGH = 20_000  # answers, for requests about different entities
 _PATIENCE_S = 300
 _SURE = 1.96
@@ -41,11 +42,15 @@ Scores = NDArray[Any]
 
 @dataclass(frozen=True)
 class Asked:
-    """Rows of features that were asked about, the label where it is known (null else), and where from."""
+    """Rows of features that were asked about, the label where it is known (null else), and where from.
+
+    `n_days` is how many days those with a label are of; None where that does not matter.
+    """
 
     rows: pa.Table
     labels: pa.Array
     source: str
+    n_days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -96,22 +101,31 @@ def asked(settings: Settings, champion: Bundle, candidate: Bundle, n_rows: int) 
     table, key = candidate.declaration.features.table, candidate.declaration.key
     published = Published(settings)
     edition = published.edition()
-    found = newest_of(settings.prediction_log, champion.model, key, names, max(n_rows, _LOOKED_THROUGH))
+    wanted = list(dict.fromkeys([_TIME, *names]))
+    found = newest_of(settings.prediction_log, champion.model, key, wanted, max(n_rows, _LOOKED_THROUGH))
     found = None if found is None else each_once(found).slice(0, n_rows)
     if found is not None and found.num_rows >= _FEWEST_KNOWN:
         labels = _labels(published, edition, candidate.declaration, found["key"])
-        return Asked(found.select(names), labels, "logged requests")
+        return Asked(found.select(names), labels, "logged requests", _n_days(found, labels))
     days = published.days(table, edition)
     if not days:
         return None
     first = days[-1] - timedelta(days=7)
     try:
-        rows = published.read(table, edition=edition, columns=[key, *names], first_day=first)
+        columns = [key, *dict.fromkeys([_TIME, *names])]
+        rows = published.read(table, edition=edition, columns=columns, first_day=first)
     except UnknownColumn:  # the champion's features are gone: nothing can be asked of both
         return None
-    rows = rows.slice(max(0, rows.num_rows - n_rows))
+    evenly = np.unique(np.linspace(0, rows.num_rows - 1, min(n_rows, rows.num_rows)).astype(np.int64))
+    rows = rows.take(pa.array(evenly))
     labels = _labels(published, edition, candidate.declaration, rows[key].cast(pa.string()))
-    return Asked(rows.select(names), labels, "newest rows of the features, as too few requests are logged,")
+    source = "rows of the newest week, as too few requests are logged,"
+    return Asked(rows.select(names), labels, source, _n_days(rows, labels))
+
+
+def _n_days(rows: pa.Table, labels: pa.Array) -> int:
+    days = pc.cast(rows[_TIME], pa.date32()).filter(labels.is_valid())
+    return int(pc.count_distinct(days).as_py())
 
 
 def beside_answers(done: Replay, answers: OnAnswers | None, plan: ReplayPlan) -> Replay:
@@ -142,7 +156,8 @@ def replay(champion: Bundle, candidate: Bundle, given: Asked, plan: ReplayPlan) 
         gap, before = (_gap(candidate.declaration, one, given.labels) for one in scores)
         if not _decides_better(candidate.declaration, *scores, given.labels):
             faults += _too_many_flips(flipped, plan)
-        faults += _worse_calibrated(gap, before, plan)
+        if given.n_days is None or given.n_days >= _FEWEST_DAYS:  # one day's mean is its weather's
+            faults += _worse_calibrated(gap, before, plan)
     faults += _costs(ours, theirs, plan)
     return Replay(
         given.rows.num_rows,

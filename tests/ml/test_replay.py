@@ -141,7 +141,8 @@ def test_without_requests_the_newest_rows_stand_for_them(
     found = asked(settings, champion, champion, 500)
     assert found is not None
     assert found.rows.num_rows == 500
-    assert found.source.startswith("newest rows of the features")
+    assert found.source.startswith("rows of the newest week")
+    assert found.n_days in (7, 8)
     assert found.labels.null_count < 200
     assert replay(champion, champion, found, ReplayPlan()).is_within
 
