@@ -29,6 +29,7 @@ from ml.data_version import row_versions
 from ml.errors import TablesNotBuilt
 from ml.lake.published import Certificate, PublishBatch
 from ml.lake.workshop import Workshop
+from ml.sources import take_in
 from ml.sources.catalogue import declared_sources
 from ml.tables import ancestors
 
@@ -135,6 +136,7 @@ def _build(turn: Workshop, step: BuiltTables, builds: StepBuilds) -> Iterator[No
     """Build wave by wave until every table is as it should be, or one fails."""
     nodes = {node["name"]: node for node in step.nodes}
     days = {"first_day": step.first_day or "", "last_day": step.last_day or ""}
+    _make_raw_of_predictions(turn, step)
     with turn.connect() as connection:
         builds.see_raw(_files(connection))
     pending = set(nodes)
@@ -158,6 +160,14 @@ def _build(turn: Workshop, step: BuiltTables, builds: StepBuilds) -> Iterator[No
                     raise TablesNotBuilt(command="build", cause=strays)
                 versions = row_versions(connection, relation, written, is_daily=is_daily(nodes[name]))
                 builds.built(name, versions)
+
+
+def _make_raw_of_predictions(turn: Workshop, step: BuiltTables) -> None:
+    """No file of theirs may ever have landed, and tables read them all the same."""
+    settings = step.platform.settings
+    for source in declared_sources(settings.project):
+        if source.predictions_of and step.calendar and source.name in step.calendar.sources:
+            take_in(turn, settings, source, [])
 
 
 def _strays(connection: Any, node: Node, step: BuiltTables, written: Sequence[date | None]) -> str:

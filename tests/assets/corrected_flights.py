@@ -141,7 +141,7 @@ class World:
             file.write_text(content)
         for source in sorted(declared_sources(self.settings.project), key=lambda one: len(one.lookups)):
             own = [self.settings.landing / path for path in files if path.startswith(f"{source.name}/")]
-            if own:
+            if own or source.predictions_of:
                 take_in(Workshop(self.settings), self.settings, source, own).raise_failed()
         return self
 
