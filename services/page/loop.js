@@ -3,6 +3,8 @@
 import { element } from "./parts.js"
 
 const words = (text) => String(text).replaceAll("_", " ")
+// Commands stand between backticks.
+const withCode = (text) => String(text).split("`").map((part, n) => (n % 2 ? element("code", {}, part) : part))
 const svg = (name, attributes, ...children) => {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name)
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value)
@@ -68,8 +70,8 @@ export function loop(told) {
   const next = element("div", { class: "next" }, element("h3", {}, "What the loop does next, and why"))
   next.append(element("p", {}, decided ? `${decided.reason} (decided ${new Date(decided.at).toISOString().slice(0, 16).replace("T", " ")} UTC on data until ${decided.day ?? "–"})` : "No files have landed since the champion was made; the retrain policy decides when they do."))
   made.append(next)
-  const wrong = element("div", {}, element("h3", {}, alerts.length ? `${alerts.length} things need a look` : "Nothing is wrong"))
-  if (alerts.length) wrong.append(element("ul", { class: "alerts" }, ...alerts.map((one) => element("li", { class: one.severity }, element("strong", {}, one.subject), ` ${one.text} `, element("em", {}, one.next)))))
+  const wrong = element("div", {}, element("h3", {}, alerts.length === 1 ? "One thing needs a look" : alerts.length ? `${alerts.length} things need a look` : "Nothing is wrong"))
+  if (alerts.length) wrong.append(element("ul", { class: "alerts" }, ...alerts.map((one) => element("li", { class: one.severity }, element("strong", {}, one.subject), ` ${one.text} `, element("em", {}, ...withCode(one.next))))))
   made.append(wrong)
   if (quality) made.append(element("div", {}, element("h3", {}, "Quality by day"), qualityOverTime(quality, promoted), qualityTable(quality)))
   if (drift) made.append(element("div", {}, element("h3", {}, `Drift, ${drift.first_day} to ${drift.last_day}`), driftTable(drift)))
