@@ -15,7 +15,7 @@ _GREATEST = sys.float_info.max
 
 
 class Duckdb:
-    """One histogram a column: it looks for a value's bin by bisection."""
+    """One histogram a column: it looks for a number's bin by bisection, for a category's by its hash."""
 
     quote = '"'
 
@@ -26,7 +26,11 @@ class Duckdb:
             yield f"max({value})"
         elif bins.categories:
             known = ", ".join(map(_text, bins.categories))
-            yield f"histogram(case when {value} in ({known}) then {value} end)"
+            # What is not listed, histogram_exact counts under the empty text: it must not be listed itself.
+            if "" in bins.categories:
+                yield f"histogram(case when {value} in ({known}) then {value} end)"
+            else:
+                yield f"histogram_exact({value}, [{known}])"
         yield f"count({value})"
 
     def counts(self, bins: Bins, row: Iterator[Any]) -> tuple[int, list[int], Any, Any]:

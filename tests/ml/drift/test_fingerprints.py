@@ -19,6 +19,7 @@ BINS = (
     Bins("x", edges=(1.0, 2.5, 0.1 + 3)),
     Bins("n", edges=(-1.0, 0.0)),
     Bins("kind", categories=("a", "it's", 'b"c')),
+    Bins("tag", categories=("", "a")),
     Bins("is_on", categories=("false", "true")),
     Bins("never", edges=(0.0,)),
 )
@@ -27,6 +28,7 @@ ROWS = pa.table(
         "x": [1.0, 1.0000001, 2.5, 3.1, 3.2, None, float("nan"), float("inf"), float("-inf")],
         "n": pa.array([-5, -1, 0, 1, None, 2**31 - 1, 0, 0, 0], pa.int32()),
         "kind": pa.array(["a", "it's", 'b"c', "z", None, "a", "a", "", "A"]).dictionary_encode(),
+        "tag": ["", "", "a", "b", None, "", "a", "c", " "],
         "is_on": [True, False, None, True, True, False, False, False, False],
         "never": pa.nulls(9, pa.float64()),
         "day": [1, 1, 1, 2, 2, 2, 3, 3, 3],
@@ -36,6 +38,7 @@ WHOLE = (
     Counted(9, 2, (2, 2, 1, 2), -sys.float_info.max, sys.float_info.max),
     Counted(9, 1, (2, 4, 2), -5.0, 2.0**31 - 1),
     Counted(9, 1, (3, 1, 1, 3)),
+    Counted(9, 1, (3, 2, 3)),
     Counted(9, 1, (5, 3, 0)),
     Counted(9, 9, (0, 0)),
 )
