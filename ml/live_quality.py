@@ -194,7 +194,7 @@ def _parts(rows: pa.Table, names: Sequence[str]) -> Iterator[tuple[tuple[Any, ..
     places: dict[tuple[Any, ...], list[int]] = {}
     for n, key in enumerate(zip(*(rows[name].to_pylist() for name in names), strict=True)):
         places.setdefault(key, []).append(n)
-    for key in sorted(places, key=str):
+    for key in sorted(places, key=lambda key: [(one is not None, one) for one in key]):
         yield key, rows.take(pa.array(places[key]))
 
 

@@ -179,7 +179,7 @@ def test_outcomes_are_held_beside_what_was_predicted(world: World) -> None:
     labels = published.read("reading_labels", edition=published.edition()).to_pylist()
     outcomes = {one["reading_id"]: one["is_high"] for one in labels}
     told: dict[str, float] = {}
-    for n in (2, 3, N_DAYS):  # the last has not landed: its outcomes are open
+    for n in (2, 3, N_DAYS, 12):  # the last two have not landed: their outcomes are open
         rows = [
             {**example, "meter_id": meter, "read_at": f"{day(n)}T{hour:02}:00:00Z"}
             for meter in ("m1", "m2")
@@ -193,14 +193,14 @@ def test_outcomes_are_held_beside_what_was_predicted(world: World) -> None:
     made = live_quality(settings, declaration)
     assert made is not None
     assert [(one.day, one.n_predicted, one.n_known) for one in made.by_day] == [
-        (day(2), 24, 24), (day(3), 24, 24), (day(N_DAYS), 24, 0),
+        (day(2), 24, 24), (day(3), 24, 24), (day(N_DAYS), 24, 0), (day(12), 24, 0),
     ]  # fmt: skip
     known = [key for key in told if key in outcomes]
     expected = roc_auc_score([outcomes[key] for key in known], [told[key] for key in known])
     (whole,) = made.in_all
     assert whole.value == pytest.approx(expected)
-    assert (whole.n_predicted, whole.n_known, whole.version) == (72, 48, world.serving.bundle.version)
-    assert whole.open_share == pytest.approx(1 / 3)
+    assert (whole.n_predicted, whole.n_known, whole.version) == (96, 48, world.serving.bundle.version)
+    assert whole.open_share == pytest.approx(1 / 2)
     assert whole.low is not None and whole.high is not None and whole.low <= expected <= whole.high
     assert LiveQuality.from_json(made.to_json()) == made
 
