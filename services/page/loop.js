@@ -13,9 +13,20 @@ const svg = (name, attributes, ...children) => {
 }
 const dayNumber = (day) => Date.parse(`${day}T00:00:00Z`) / 864e5
 
+const ROLES = { baseline: "baseline", candidate: "candidate", champion: "champion", answered: "as answered" }
+
+// What was really answered, by day: of the version that answered most.
+function answeredByDay(live, metric) {
+  const days = new Map()
+  for (const one of live?.metric === metric ? live.by_day : []) {
+    if (one.day && one.value !== null && !(days.get(one.day)?.n_known >= one.n_known)) days.set(one.day, { ...one, role: "answered", last_day: one.day })
+  }
+  return [...days.values()].sort((one, other) => one.day.localeCompare(other.day))
+}
+
 // A line a model over days, promotions as upright lines; the table beneath has the newest window in numbers.
-function qualityOverTime(quality, promoted) {
-  const points = quality.by_day.filter((one) => one.value !== null)
+function qualityOverTime(quality, promoted, answered) {
+  const points = [...quality.by_day.filter((one) => one.value !== null), ...answered]
   if (!points.length) return element("p", { class: "quiet" }, "No outcome after the champion's training is known yet.")
   const [width, height, left, bottom] = [640, 200, 44, 22]
   const days = points.map((one) => dayNumber(one.last_day)), values = points.map((one) => one.value)
@@ -23,18 +34,19 @@ function qualityOverTime(quality, promoted) {
   const [first, last, least, most] = [Math.min(...days), Math.max(...days), Math.min(...values), Math.max(...values)]
   const x = (day) => left + (width - left - 8) * (last > first ? (day - first) / (last - first) : 0.5)
   const y = (value) => 8 + (height - bottom - 16) * (most > least ? (most - value) / (most - least) : 0.5)
-  const drawn = svg("svg", { class: "over-time", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${words(quality.metric)} by day of champion, candidate and baseline` })
+  const drawn = svg("svg", { class: "over-time", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${words(quality.metric)} by day of champion, candidate, baseline and what was answered` })
   for (const value of [least, (least + most) / 2, most]) {
     drawn.append(svg("path", { class: "grid", d: `M${left},${y(value)} H${width - 8}` }), svg("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(3)))
   }
   if (quality.judged_by !== null) drawn.append(svg("path", { class: "judged", d: `M${left},${y(quality.judged_by)} H${width - 8}` }))
   for (const one of promoted.filter((one) => one.day && dayNumber(one.day) >= first && dayNumber(one.day) <= last)) {
-    drawn.append(svg("path", { class: "promoted", d: `M${x(dayNumber(one.day))},8 V${height - bottom}` }, svg("title", {}, `${one.kind} ${one.version.slice(0, 12)}`)))
+    const told = `${words(one.kind)} ${one.version.slice(0, 12)}`
+    drawn.append(svg("path", { class: "promoted", d: `M${x(dayNumber(one.day))},8 V${height - bottom}` }, svg("title", {}, told)), svg("text", { class: "promoted", x: x(dayNumber(one.day)) + 4, y: 16 }, told))
   }
-  for (const role of ["baseline", "candidate", "champion"]) {
+  for (const role of Object.keys(ROLES)) {
     const own = points.filter((one) => one.role === role)
     if (own.length) drawn.append(svg("path", { class: `of-${role}`, d: own.map((one, n) => `${n ? "L" : "M"}${x(dayNumber(one.last_day)).toFixed(1)},${y(one.value).toFixed(1)}`).join(" ") }))
-    for (const one of own) drawn.append(svg("circle", { class: `of-${role}`, cx: x(dayNumber(one.last_day)), cy: y(one.value), r: 2.5 }, svg("title", {}, `${role} ${one.last_day}: ${one.value.toFixed(3)}`)))
+    for (const one of own) drawn.append(svg("circle", { class: `of-${role}`, cx: x(dayNumber(one.last_day)), cy: y(one.value), r: 2.5 }, svg("title", {}, `${ROLES[role]} ${one.last_day}: ${one.value.toFixed(3)}`)))
   }
   const day = (number) => new Date(number * 864e5).toISOString().slice(0, 10)
   drawn.append(svg("text", { x: left, y: height - 5 }, day(first)), svg("text", { x: width - 8, y: height - 5, "text-anchor": "end" }, day(last)))
@@ -59,7 +71,7 @@ function driftTable(drift) {
   return table(["Feature", "is", "PSI of its limit", "share of the gain"], rows, "drift")
 }
 
-export function loop(told) {
+export function loop(told, live) {
   const { data, quality, drift, decided, alerts, promoted } = told
   const made = element("div", { class: "loop" })
   const said = [
@@ -73,7 +85,12 @@ export function loop(told) {
   const wrong = element("div", {}, element("h3", {}, alerts.length === 1 ? "One thing needs a look" : alerts.length ? `${alerts.length} things need a look` : "Nothing is wrong"))
   if (alerts.length) wrong.append(element("ul", { class: "alerts" }, ...alerts.map((one) => element("li", { class: one.severity }, element("strong", {}, one.subject), ` ${one.text} `, element("em", {}, ...withCode(one.next))))))
   made.append(wrong)
-  if (quality) made.append(element("div", {}, element("h3", {}, "Quality by day"), qualityOverTime(quality, promoted), qualityTable(quality)))
+  if (quality) {
+    const answered = answeredByDay(live, quality.metric)
+    const shown = element("div", {}, element("h3", {}, "Quality by day"), qualityOverTime(quality, promoted, answered), qualityTable(quality))
+    if (answered.length) shown.append(element("p", { class: "quiet" }, element("span", { class: "key of-answered" }, "As answered"), ": with the features known when asked, which may be older than those of the rows the others are judged on."))
+    made.append(shown)
+  }
   if (drift) made.append(element("div", {}, element("h3", {}, `Drift, ${drift.first_day} to ${drift.last_day}`), driftTable(drift)))
   return made
 }

@@ -111,10 +111,16 @@ function filter() {
 function quality(live) {
   const own = live?.in_all.find((one) => one.version === described.model.version)
   if (!own) return "no outcome of its predictions is known yet"
-  const share = `outcomes of ${own.n_known} of ${own.n_predicted} predictions are known`
+  const share = `outcomes of ${own.n_known.toLocaleString()} of ${own.n_predicted.toLocaleString()} predictions are known`
   if (own.value === null) return `${share}, too few for ${words(live.metric)}`
   const interval = own.low === null ? "" : ` (95 %: ${own.low.toFixed(3)} to ${own.high.toFixed(3)})`
   return `${words(live.metric)} ${own.value.toFixed(3)}${interval}; ${share}`
+}
+
+// The first thing that is said; the rest on request.
+function why(reason) {
+  const [first, ...rest] = reason.split("; ")
+  return rest.length ? [element("details", {}, element("summary", {}, first), rest.join("; "))] : [first]
 }
 
 function showAbout(about) {
@@ -126,17 +132,17 @@ function showAbout(about) {
     ["Features as of", time(described.features_as_of)],
     ["Edition", described.edition.id],
     ["Features", described.not_compiled ? `asked of DuckDB: ${described.not_compiled}` : "compiled from their SQL"],
-    ["Log", described.log ? `${described.log.n_written} answers written, ${described.log.n_dropped} dropped` : "off"],
+    ["Log", described.log ? `${described.log.n_written.toLocaleString()} answers written, ${described.log.n_dropped.toLocaleString()} dropped` : "off"],
     ["Not taken", described.failures.map((one) => one.message).join("; ") || "nothing"],
   ]
   at("state").replaceChildren(...facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, String(value))]))
   const rows = (about.history ?? []).map((one) => element("tr", {}, element("td", {}, time(one.at)), element("td", {}, words(one.kind)),
-    element("td", {}, element("code", {}, short(one.version))), element("td", {}, one.reason ?? "")))
+    element("td", {}, element("code", {}, short(one.version))), element("td", {}, ...why(one.reason ?? ""))))
   const heads = ["When", "What", "Version", "Why"]
   at("history").replaceChildren(rows.length
     ? element("table", { class: "history" }, element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))), element("tbody", {}, ...rows))
     : element("p", { class: "quiet" }, "No ledger is followed."))
-  if (about.loop) at("loop").replaceChildren(loop(about.loop))
+  if (about.loop) at("loop").replaceChildren(loop(about.loop, about.live_quality))
   at("card").replaceChildren(about.card ? card(about.card) : element("p", { class: "quiet" }, "No card is known here."))
 }
 

@@ -99,13 +99,17 @@ def test_what_is_wrong_is_told_with_the_one_next_thing(project: Project, lived: 
 def test_the_page_shows_how_it_goes(
     project: Project, lived: dict[str, Any], days: list[str], page: Page
 ) -> None:
-    told = ask(f"{project.endpoint}/about").body["loop"]
-    assert told["data"]["newest_day"] == days[2]
+    about = ask(f"{project.endpoint}/about").body
+    assert about["loop"]["data"]["newest_day"] == days[2]
+    answered = {one["day"] for one in about["live_quality"]["by_day"] if one["value"] is not None}
+    assert answered >= set(days)
     page.goto(project.endpoint)
     panel = page.locator("#loop")
     panel.get_by_text("What the loop does next, and why").wait_for()
     panel.get_by_text("Quality by day").wait_for()
     assert panel.locator("svg.over-time circle").count() > 0
+    assert panel.locator("svg.over-time circle.of-answered").count() == len(answered)
+    assert page.locator("#history details").first.is_visible()
     assert f"Data until {days[2]}" in panel.inner_text()
     page.set_viewport_size({"width": 360, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
