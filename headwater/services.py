@@ -14,6 +14,7 @@ from urllib.request import Request, urlopen
 
 from headwater.instance import environment
 from headwater.stack import HOST, Process, is_listening, python
+from ml.packaging import sources_digest
 from ml.settings import Settings
 
 Ready = Callable[[], bool]
@@ -81,10 +82,11 @@ def daemon(settings: Settings) -> Process:
 def endpoint(settings: Settings, bento: str) -> Process:
     """BentoML serving a Bento of the project's store; it follows the ledger from there.
 
-    It listens on loopback unless HEADWATER_HOST says otherwise.
+    It listens on loopback unless HEADWATER_HOST says otherwise, and is replaced when its code changed.
     """
     env = environment(settings) | {"HEADWATER_PORT": str(port(ENDPOINT))}
-    return Process(ENDPOINT, python("-m", "bentoml", "serve", bento), env, port(ENDPOINT))
+    command = python("-m", "bentoml", "serve", bento)
+    return Process(ENDPOINT, command, env, port(ENDPOINT), sources_digest())
 
 
 def answers(address: str) -> bool:

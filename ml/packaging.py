@@ -65,7 +65,7 @@ def pack(
     )
     published = Published(settings)
     with _alone(settings.home / "build", f"{bundle.model}-{version}") as build:
-        sources = _sources_digest()
+        sources = sources_digest()
         tables = bundle.contract.online_tables
         edition = edition or published.edition()
         is_other = anew and packed_snapshots(bento) != {name: edition.snapshots[name] for name in tables}
@@ -135,7 +135,8 @@ def _is_made_of(place: Path, sources: str) -> bool:
     return digest.exists() and digest.read_text() == sources
 
 
-def _sources_digest() -> str:
+def sources_digest() -> str:
+    """SHA-256 of the serving code and of the Python it runs on."""
     files = [file for name in SOURCES for file in sorted((_ROOT / name).rglob("*")) if file.is_file()]
     digest = hashlib.sha256(sys.version.encode())
     for file in files:
