@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from statistics import median
+from textwrap import shorten
 from typing import Any
 
 import pyarrow as pa
@@ -203,7 +204,7 @@ class Lived:
     def _notice(self, day: date, where: str, text: str) -> None:
         key = where, text.partition(":")[0] if where.endswith("bounds") else ""
         before = self._noticed.get(key)
-        told = before or Noticed(day, where, text.strip().splitlines()[0][:300], 0)
+        told = before or Noticed(day, where, shorten(text.strip().splitlines()[0], 300, placeholder=" …"), 0)
         self._noticed[key] = Noticed(told.day, told.where, told.text, told.n_days + 1)
 
     def report(self, days: Sequence[date], began: datetime, *, daily: bool) -> Simulated:

@@ -107,7 +107,8 @@ def _counted(policy: Retrain, reach: date, trained_until: date, n_new: int) -> I
             "new_days",
             is_due,
             f"training days now reach {reach}; the newest candidate was trained until {trained_until}: "
-            f"{n_new} new days, {'at least' if is_due else 'fewer than'} the declared {wanted}",
+            f"{n_new} new day{'' if n_new == 1 else 's'}, "
+            f"{'at least' if is_due else 'fewer than'} the declared {wanted}",
         )
 
 
