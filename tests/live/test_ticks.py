@@ -61,7 +61,9 @@ def test_killed_at_every_tick_the_daemon_retrains_exactly_once(project: Project)
     assert n_killed > 3, "or this shows nothing"
     assert [run["status"] for run in runs] == ["SUCCESS"]
     expected = {("raw/flights", str(newest + timedelta(days=n + 1))) for n in range(NEW_DAYS)}
-    assert {one for one in made if one[0] == "raw/flights"} == expected
+    taken_in = {one: times for one, times in made.items() if one[0] == "raw/flights"}
+    assert set(taken_in) >= expected, "days of files that were spoiled and are sound again may be among them"
+    assert set(taken_in.values()) == {1}
     assert made["late_arrival/candidate", None] == 1
     told = Counter(one["kind"] for one in ledger(project)[entries:] if one["kind"] != "loaded")
     assert told["registered"] == told["promoted"] + told["refused"] == 1
