@@ -89,6 +89,7 @@ class Edge:
     def __init__(self, app: App, endpoint: Endpoint) -> None:
         self._app = app
         self._endpoint = endpoint
+        self.small = min(_SMALL_BYTES, endpoint.settings.max_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection's request, or pass it on."""
@@ -113,11 +114,31 @@ class Edge:
         except Disconnected:
             return
         except Exception:  # noqa: BLE001  the caller learns that it failed, the log why
-            _LOG.exception("a request to %s failed", path)
-            reply = self._endpoint.refused(
-                RequestRefused(Kind.FAILED, "This is not the fault of the request.")
-            )
+            reply = self._failed(path)
         await _send(reply, rule.method if rule else "GET", send)
+
+    def at_once(
+        self, path: str, named: str | None, headers: Iterable[tuple[bytes, bytes]], body: bytes
+    ) -> Reply:
+        """The reply to a JSON body of at most `small` bytes at /predict or /score that asks for no more.
+
+        Never raises; `named` is the model in the path.
+        """
+        endpoint = self._endpoint
+        try:
+            if endpoint.access.is_needed:
+                endpoint.access.check("predict", headers)
+            if named is not None:
+                endpoint.refuse_unknown(named)
+            return (endpoint.predict if path == "/predict" else endpoint.score)(body, named)
+        except RequestRefused as refusal:
+            return endpoint.refused(refusal)
+        except Exception:  # noqa: BLE001  the caller learns that it failed, the log why
+            return self._failed(path)
+
+    def _failed(self, path: str) -> Reply:
+        _LOG.exception("a request to %s failed", path)
+        return self._endpoint.refused(RequestRefused(Kind.FAILED, "This is not the fault of the request."))
 
     async def _reply(self, path: str, rule: Rule, named: str | None, scope: Scope, receive: Receive) -> Reply:
         method = scope["method"]
@@ -135,7 +156,7 @@ class Edge:
         body = await _body(receive, limit)
         score = self._endpoint.score_arrow if is_arrow else self._endpoint.score
         answer = self._endpoint.predict if path == "/predict" else score
-        if len(body) <= _SMALL_BYTES and not (more.explain or is_arrow):
+        if len(body) <= self.small and not (more.explain or is_arrow):
             return answer(body, named, more)
         return await self._aside(answer, body, named, more)
 
@@ -227,13 +248,18 @@ async def _body(receive: Receive, limit: int) -> bytes:
         parts.append(part)
 
 
-async def _send(reply: Reply, method: str, send: Send) -> None:
-    headers = [
+def headers_of(reply: Reply) -> list[tuple[bytes, bytes]]:
+    """What every reply says of itself, and its own."""
+    return [
         (b"content-type", reply.media_type.encode()),
-        (b"content-length", str(len(reply.body)).encode()),
+        (b"content-length", b"%d" % len(reply.body)),
         (b"cache-control", b"no-store"),
         *reply.headers,
     ]
+
+
+async def _send(reply: Reply, method: str, send: Send) -> None:
+    headers = headers_of(reply)
     if reply.status == Kind.WRONG_METHOD.status:
         headers.append((b"allow", method.encode()))
     if reply.status == Kind.TOO_LARGE.status:

@@ -46,12 +46,15 @@ class PredictionService(bentoml.Service):  # type: ignore[misc]  # BentoML is no
 
     def to_asgi(self, is_main: bool = True) -> Any:
         """BentoML's application behind the edge."""
+        from services.connection import listen_at_once
         from services.edge import Edge
 
         self.endpoint.start()
         # BentoML counts and logs requests itself; uvicorn would make a line for each that nobody reads.
         logging.getLogger("uvicorn.access").propagate = False
-        return Edge(super().to_asgi(is_main), self.endpoint)
+        edge = Edge(super().to_asgi(is_main), self.endpoint)
+        listen_at_once(edge)
+        return edge
 
     @property
     def openapi_spec(self) -> Any:
