@@ -20,6 +20,7 @@ from ml.prediction_log.record import Answered, Ended, Shape, Started, encode, en
 
 SEGMENTS = "segments"
 _FLUSH_S = 0.1
+_AT_ONCE = 64
 _DAY_S = 86_400
 
 
@@ -134,9 +135,10 @@ class PredictionLog:
     def _write(self, taken: list[tuple[int, int, bytes]]) -> None:
         segment = self._segment or self._begin()
         unsaid = dict.fromkeys(number for _, number, _ in taken if number not in segment.said)
-        # One checksum for all: what is torn is lost to the last flush either way.
-        batch = frame(encode_batch([data for *_, data in taken]))
-        segment.write(b"".join([*(self._said[number] for number in unsaid), batch]))
+        # A few at a time: what is encoded or copied in one go, requests wait for.
+        batches = (taken[at : at + _AT_ONCE] for at in range(0, len(taken), _AT_ONCE))
+        told = (frame(encode_batch([data for *_, data in batch])) for batch in batches)
+        segment.write(*(self._said[number] for number in unsaid), *told)
         segment.said.update(unsaid)
         self._last_count = max(self._last_count, *(count for count, *_ in taken))
 
@@ -185,16 +187,17 @@ class _Segment:
         self._handle = os.open(file, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
         fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    def write(self, data: bytes) -> None:
-        """All of it, or nothing: what a full disk took in part is taken back."""
-        done = 0
+    def write(self, *frames: bytes) -> None:
+        """All of them, or none: what a full disk took in part is taken back."""
         try:
-            while done < len(data):
-                done += os.write(self._handle, data[done:])
+            for data in frames:
+                done = os.write(self._handle, data)
+                while done < len(data):
+                    done += os.write(self._handle, data[done:])
         except OSError:
             os.ftruncate(self._handle, self._size)
             raise
-        self._size += len(data)
+        self._size += sum(map(len, frames))
 
     def is_over(self, limits: Limits) -> bool:
         is_old = time.monotonic() - self._began >= limits.segment_s

@@ -113,6 +113,22 @@ def test_infinite_values_are_refused_with_their_number(bundle: Bundle) -> None:
         Scorer(bundle).score(_with(depot_delay_mean_3h_min=[np.inf, 1.0, -np.inf, None]))
 
 
+def test_what_lies_in_memory_under_a_missing_value_is_no_value(bundle: Bundle) -> None:
+    held = pa.array([1.0, float("inf"), 2.0, 3.0, float("inf")])
+    (_, data), mask = held.buffers(), pa.array([True, False, True, True, True]).buffers()[1]
+    hidden = pa.Array.from_buffers(pa.float64(), 5, [mask, data])
+    found = encode(_with(depot_delay_mean_3h_min=hidden.slice(0, 4)), bundle.contract)
+    assert found["depot_delay_mean_3h_min"].to_pylist() == [1, None, 2, 3]
+    with pytest.raises(InfiniteValues, match="in 1 of 4 rows"):
+        encode(_with(depot_delay_mean_3h_min=hidden.slice(1, 4)), bundle.contract)
+
+
+def test_many_rows_score_as_a_few_do(bundle: Bundle, training_set: TrainingSet) -> None:
+    scorer, few = Scorer(bundle), training_set.test.slice(0, 1000)
+    many = pa.concat_tables([few] * 35)
+    np.testing.assert_array_equal(scorer.score(many), np.tile(scorer.score(few), 35))
+
+
 @pytest.mark.parametrize("kind", ["text", "timestamp"])
 def test_text_and_times_are_no_features(training_set: TrainingSet, kind: Any) -> None:
     rows = training_set.train.append_column("note", training_set.train["parcel_id"])

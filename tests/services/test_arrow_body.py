@@ -73,6 +73,9 @@ def test_kinds_that_hold_the_same_values_are_taken(endpoint: Endpoint) -> None:
         }
     )
     expected = asked(endpoint, pa.Table.from_pylist(ROWS))[1]["predictions"]
+    for wide in (pa.uint8(), pa.int32(), pa.uint32(), pa.int64(), pa.uint64()):
+        cast = table.set_column(1, "passengers", table["passengers"].cast(wide))
+        assert asked(endpoint, cast)[1]["predictions"] == expected, wide
     assert asked(endpoint, table)[1]["predictions"] == expected
     assert asked(endpoint, table.select(["zone_id"]))[0] == 200
 
@@ -82,6 +85,10 @@ def test_kinds_that_hold_the_same_values_are_taken(endpoint: Endpoint) -> None:
     [
         ("passengers", pa.array([2.5]), "passengers: must be a whole number"),
         ("passengers", pa.array(["2"]), "passengers: must be a whole number"),
+        ("passengers", pa.array([2**53 + 1]), "passengers: must be a whole number from -9007199254740992"),
+        ("passengers", pa.array([1, -(2**53) - 1]), "passengers: must be a whole number"),
+        ("passengers", pa.array([2**63], pa.uint64()), "passengers: must be a whole number"),
+        ("passengers", pa.array([1e300]), "passengers: must be a whole number"),
         ("zone_id", pa.array([1]), "zone_id: must be text"),
         ("speed_mean_kmh", pa.array([float("inf")]), "speed_mean_kmh: must be finite"),
         (
