@@ -82,8 +82,9 @@ class RowCoder:
             values[place] = coded = code(value)
             if coded is None and value is not None:
                 unseen.append((0, place, value))
+        is_finite = isfinite(sum(filter(None, values)))  # which leaves out what is missing, and zeros
         values = [_MISSING if value is None else value for value in values]
-        if not isfinite(sum(values)) and any(map(isinf, values)):
+        if not is_finite and any(map(isinf, values)):
             self._refuse_infinite(np.array([values], dtype=np.float64))
         return values, unseen
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from ml.prediction_log.compaction import compact
+from ml.lean_import import without
 
 
 def _step_aside() -> None:
@@ -19,4 +19,7 @@ def _step_aside() -> None:
 
 if __name__ == "__main__":
     _step_aside()
-    sys.stdout.buffer.write(msgspec.json.encode(compact(Path(sys.argv[1]))) + b"\n")
+    with without("pandas"):  # which PyArrow would load where it is installed, for nothing
+        from ml.prediction_log.compaction import compact
+
+        sys.stdout.buffer.write(msgspec.json.encode(compact(Path(sys.argv[1]))) + b"\n")

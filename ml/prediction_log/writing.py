@@ -1,4 +1,4 @@
-"""Appends answers to the log beside the requests: a queue with a bound, one write a tenth of a second.
+"""Appends answers to the log beside the requests: a queue with a bound, one write a fiftieth of a second.
 
 Answers wait for nothing. What a full disk or a slow one keeps from being written is counted and told; what
 becomes of finished segments is `compaction`'s.
@@ -19,7 +19,7 @@ from ml.prediction_log.ids import COUNT_FROM, Ids
 from ml.prediction_log.record import Answered, Ended, Shape, Started, encode, encode_batch
 
 SEGMENTS = "segments"
-_FLUSH_S = 0.1
+_FLUSH_S = 0.02  # more at once would keep requests waiting for longer
 _AT_ONCE = 64
 _DAY_S = 86_400
 
