@@ -102,7 +102,7 @@ def _index(lookup: Lookup, table: pa.Table) -> dict[Any, tuple[list[int], list[R
     """By the keys' values: the instants of the rows in order, and the rows.
 
     Of rows that tie the first in the table comes last, which is where a search begins. Rows without a
-    key or an instant are never found.
+    key or an instant are never found, and a key without rows is not there.
     """
     columns = {name: values(table[name]) for name in lookup.read}
     rows = list(zip(*columns.values(), strict=True))
@@ -123,5 +123,6 @@ def _index(lookup: Lookup, table: pa.Table) -> dict[Any, tuple[list[int], list[R
         order = sorted(
             (one for one in reversed(places) if instants[one] is not None), key=instants.__getitem__
         )
-        found[key] = ([instants[one] for one in order], [rows[one] for one in order])
+        if order:
+            found[key] = ([instants[one] for one in order], [rows[one] for one in order])
     return found

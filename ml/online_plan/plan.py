@@ -55,7 +55,7 @@ def function_of(plan: Plan) -> Any:
     """The function itself."""
     names = dict(NAMES)
     names["__builtins__"] = {one.__name__: one for one in (float, int, str, abs)}
-    names |= {"bisect_left": bisect_left, "bisect_right": bisect_right}
+    names |= {"bisect_left": bisect_left, "bisect_right": bisect_right, "len": len}
     exec(compile(plan.text, "<feature SQL>", "exec"), names)  # noqa: S102  written here from a checked subset
     return names.pop("features")  # or it would be its own, and stay when nobody else has it
 
@@ -125,8 +125,10 @@ class _Compiler:
         found, entry, until, since = named
         source = self._source
         at, candidate = source.name(), source.name()
-        bisect = "bisect_right" if lookup.is_included else "bisect_left"
-        source.line(f"{at} = {bisect}({entry}[0], {until.code})")
+        bisect, before = ("bisect_right", "<=") if lookup.is_included else ("bisect_left", "<")
+        # Mostly the newest of all is asked for, and no search is needed.
+        whole = f"len({entry}[0]) if {entry}[0][-1] {before} {until.code}"
+        source.line(f"{at} = {whole} else {bisect}({entry}[0], {until.code})")
         with source.block(f"while {at}"):
             source.line(f"{at} -= 1")
             if since is not None:
