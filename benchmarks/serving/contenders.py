@@ -76,6 +76,11 @@ def _ours(started: Started) -> tuple[list[str], dict[str, str]]:
     return [sys.executable, "-m", "bentoml", "serve", started.model.bento.tag], env
 
 
+def _unlogged(started: Started) -> tuple[list[str], dict[str, str]]:
+    command, env = _ours(started)
+    return command, env | {"HEADWATER_PREDICTION_LOG": "off"}
+
+
 def _documented(started: Started) -> tuple[list[str], dict[str, str]]:
     command = [str(started.pythons[OTHERS]), "-m", "bentoml", "serve", "documented_bentoml:Documented"]
     return [*command, "--port", str(started.port), "--host", "127.0.0.1", "--working-dir", str(PEERS)], {}
@@ -141,6 +146,8 @@ CONTENDERS = (
     Contender("headwater /score, Arrow", OURS, "/score", _ours, _arrow, _scores, is_filled=False),
     Contender("headwater /predict", OURS, "/predict", _ours,
               lambda m, p: {"instances": [m.entities[n] for n in p]}, _scores, is_filled=False),
+    Contender("headwater /score, not logged", OURS, "/score", _unlogged,
+              lambda m, p: {"instances": [m.features[n] for n in p]}, _scores, is_filled=False),
     Contender("BentoML as documented", OTHERS, "/predict", _documented,
               lambda m, p: {"rows": [dict(zip(m.columns, row, strict=True)) for row in _values(m, p)]}, list),
     Contender("FastAPI", OTHERS, "/predict", lambda s: _uvicorn(s, OTHERS, "with_fastapi:app"),
