@@ -1,4 +1,4 @@
-"""Appends answers to the log beside the requests: a queue with a bound, one write a fiftieth of a second.
+"""Appends answers to the log beside the requests: a queue with a bound, one write a tenth of a second.
 
 Answers wait for nothing. What a full disk or a slow one keeps from being written is counted and told; what
 becomes of finished segments is `compaction`'s.
@@ -19,7 +19,8 @@ from ml.prediction_log.ids import COUNT_FROM, Ids
 from ml.prediction_log.record import Answered, Ended, Shape, Started, encode, encode_batch
 
 SEGMENTS = "segments"
-_FLUSH_S = 0.02  # more at once would keep requests waiting for longer
+_FLUSH_S = 0.1
+_MANY = 256  # do not wait so long: the more are written at once, the longer requests wait for it
 _AT_ONCE = 64
 _DAY_S = 86_400
 
@@ -60,7 +61,7 @@ class PredictionLog:
         self._error: str | None = None
         self._segment: _Segment | None = None
         self._n_segments = self._last_count = 0
-        self._stop, self._lock = threading.Event(), threading.Lock()
+        self._stop, self._due, self._lock = threading.Event(), threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._run, name="prediction log", daemon=True)
         self._thread.start()
 
@@ -102,14 +103,21 @@ class PredictionLog:
                 return
             self._n_bytes += len(data)
             self._queue.append((int(answer.id[COUNT_FROM:], 16), answer.shape, data))
+        if len(self._queue) >= _MANY and not self._due.is_set():
+            self._due.set()
 
     def close(self) -> None:
         """Write what is queued and end the segment."""
         self._stop.set()
+        self._due.set()
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        while not self._stop.wait(_FLUSH_S):
+        while not self._stop.is_set():
+            (self._stop if self._error else self._due).wait(
+                _FLUSH_S
+            )  # what failed is not tried again at once
+            self._due.clear()
             self._flush(is_last=False)
         self._flush(is_last=True)
 
