@@ -60,12 +60,16 @@ def proofs(settings: Settings) -> float:
 
 
 def scanned(settings: Settings, day: date) -> int:
-    """Rows that the compiled SQL of all daily tables reads from storage for one day."""
+    """Rows that the compiled SQL of the daily tables that are built reads from storage for one day."""
     runner = DbtRunner(settings)
     with Workshop(settings).turn() as turn:
         nodes = runner.compiled("config.materialized:incremental", start_day=str(day), end_day=str(day))
         with turn.connect() as con:
-            return sum(_rows_scanned(con, node.compiled_code) for node in nodes)
+            tables = "select schema_name, table_name from duckdb_tables()"
+            built = set(con.execute(tables).fetchall())
+            return sum(
+                _rows_scanned(con, node.compiled_code) for node in nodes if (node.schema, node.alias) in built
+            )
 
 
 def _rows_scanned(con: duckdb.DuckDBPyConnection, sql: str) -> int:
